@@ -1,0 +1,7 @@
+"""Contractive autoencoders for scikit-learn."""
+
+from skcae._contractive_autoencoder import ContractiveAutoencoder
+
+__version__ = "0.1.0"
+
+__all__ = ["ContractiveAutoencoder"]

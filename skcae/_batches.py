@@ -1,0 +1,84 @@
+"""Batches of rows, from an array to tensors, a block at a time.
+
+Neither shuffling nor a change of type ever copies the whole table.
+"""
+
+import numpy as np
+import torch
+
+# Elements that one block, gathered or converted, may hold.
+_BLOCK_ELEMENTS = 2**20
+
+
+class Rows:
+    """The rows of an array as float32 tensors, for training.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    shift : ndarray of shape (n_features,)
+        Subtracted from every row before float32 rounds it.
+    device : torch.device
+        Where tensors go. An accelerator gets the whole table once, and gathers
+        from that.
+    indices : ndarray of int, optional
+        The rows that belong; all if not given.
+    """
+
+    def __init__(self, X, shift, device, indices=None):
+        self._indices = np.arange(len(X)) if indices is None else indices
+        self._X, self._shift = X, shift.astype(X.dtype)
+        self._on_device = None
+        if device.type != "cpu":
+            everything = torch.arange(len(self))
+            self._on_device = torch.cat(
+                [block.to(device) for block in self._gathered(everything, 1)]
+            )
+
+    def __len__(self):
+        return len(self._indices)
+
+    def take(self, positions):
+        """Rows at the positions (a tensor of int64), as a float32 tensor."""
+        if self._on_device is not None:
+            return self._on_device[positions.to(self._on_device.device)]
+        rows = self._X[self._indices[positions.numpy()]]
+        rows -= self._shift
+        return torch.from_numpy(rows.astype(np.float32, copy=False))
+
+    def shuffled(self, batch_size, generator):
+        """Yield every row once, in random order, in batches."""
+        order = torch.randperm(len(self), generator=generator)
+        return self._batches(order, batch_size)
+
+    def in_order(self, batch_size):
+        """Yield every row once, in order, in batches."""
+        return self._batches(torch.arange(len(self)), batch_size)
+
+    def _batches(self, order, batch_size):
+        for block in self._gathered(order, batch_size):
+            yield from block.split(batch_size)
+
+    def _gathered(self, order, multiple_of):
+        """Yield blocks of rows, gathered at once because that is faster."""
+        elements = multiple_of * self._X.shape[1]
+        length = max(1, _BLOCK_ELEMENTS // elements) * multiple_of
+        for positions in order.split(length):
+            yield self.take(positions)
+
+
+def blocks(X, elements_per_row, device):
+    """Yield consecutive blocks of an array as float64 tensors.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+    elements_per_row : int
+        What the work on one row holds at once; it decides the block's length.
+    device : torch.device
+    """
+    length = max(1, _BLOCK_ELEMENTS // elements_per_row)
+    for start in range(0, len(X), length):
+        # always a copy: torch refuses read-only memory and negative strides
+        block = np.array(X[start : start + length], dtype=np.float64, order="C")
+        yield torch.from_numpy(block).to(device)

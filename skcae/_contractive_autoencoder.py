@@ -1,0 +1,616 @@
+"""The estimator: a transformer and an outlier detector in one."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skcae import _jacobian
+from skcae._batches import blocks
+from skcae._fitting import network_on_rows, train
+from skcae._module import AutoencoderModule
+from skcae._network import Network
+from skcae._objective import cell_losses
+from skcae._progress import progress_printer
+from skcae._threshold import auto_offset, quantile_offset
+from skcae._training import TrainingDivergedError
+from skcae._validation import check_columns, check_parameters, cure, resolve_device
+
+_CPU = torch.device("cpu")
+_DTYPES = [np.float64, np.float32]
+
+
+class ContractiveAutoencoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
+):
+    r"""Autoencoder whose code changes little when the row changes little.
+
+    An encoder f maps a row x of d columns to a code of k units and a decoder g
+    maps the code back. Training minimises, averaged over rows and divided by d,
+
+    .. math:: \|x - g(f(x))\|^2 + \lambda \, \|\partial f / \partial x\|_F^2,
+
+    the squared reconstruction error plus λ times the squared Frobenius norm of
+    the encoder's Jacobian (Rifai et al. 2011) [1]_. The code serves as features
+    (:meth:`transform`), the reconstruction error as a score of how anomalous a
+    row is (:meth:`score_samples`). The Jacobian does not know the scale of the
+    columns: put a scaler before this estimator.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        Units k of the code. May exceed the number of columns.
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of the encoder's layers between the columns and the code; the
+        decoder mirrors them.
+    activation : {"identity", "sigmoid", "tanh", "relu", "softplus", "silu"}, \
+            default="silu"
+        Activation of the hidden layers.
+    code_activation, decoder_activation : same choices or None, default=None
+        Activation of the code, and of the decoder's hidden layers; None for the
+        same as ``activation``.
+    output_activation : {"identity", "sigmoid"}, default="identity"
+        Activation of the reconstruction. "sigmoid" is for columns in [0, 1].
+    loss : {"squared_error", "log_loss"}, default="squared_error"
+        Reconstruction error. "log_loss" is the Bernoulli cross-entropy, less the
+        entropy of the row so that a perfect reconstruction costs 0; it needs
+        columns in [0, 1] and ``output_activation="sigmoid"``.
+    lam : float, default=0.1
+        λ >= 0, the weight of the penalty. 0 is a plain autoencoder. On
+        standardised columns a tied linear network drops the directions whose
+        variance is below ``lam / 2``. Code that averages the squared error over
+        columns but sums the penalty has a λ that is d times smaller:
+        ``lam = d * λ``.
+    penalty : {"encoder", "reconstruction"}, default="encoder"
+        Whether the Jacobian is that of the code or that of the whole
+        reconstruction (Alain & Bengio 2014) [2]_, which takes a smooth
+        activation.
+    penalty_method : {"auto", "exact", "hutchinson"}, default="auto"
+        How training computes the penalty: exactly, by an unbiased estimate from
+        one random probe a row and step [3]_, or by whichever is cheaper. See
+        ``penalty_method_``.
+    tied_weights : bool, default=True
+        Whether the decoder's weights are the encoder's, transposed. Untied, an
+        encoder may shrink and its decoder grow, which escapes the penalty
+        without learning anything: then use ``weight_decay``, or
+        ``penalty="reconstruction"``, which no such rescaling can lower.
+    noise_std : float, default=0
+        Standard deviation of Gaussian noise on the inputs in training, in units
+        of the columns: a denoising autoencoder, alone (``lam=0``) or together
+        with λ. The Jacobian is then taken at the noisy row.
+    learning_rate_init : float, default=0.001
+        Learning rate of Adam. Recovery may lower it, see ``history_``.
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+    max_iter : int, default=200
+        Epochs at most. Reaching it is no cause for a warning.
+    tol : float, default=1e-4
+        The loss has to fall by this share of the loss of the column means to
+        count as an improvement.
+    n_iter_no_change : int, default=10
+        Epochs without an improvement after which training stops, counted once λ
+        has warmed up.
+    early_stopping : bool, default=False
+        Whether to watch the loss on rows set aside, instead of that on the
+        training rows, and to end with the weights that were best there.
+    validation_fraction : float, default=0.1
+        Share of the rows to set aside for early stopping.
+    weight_decay : float, default=0
+        Decoupled L2 decay of the weights, per step and unit of learning rate.
+    max_grad_norm : float or None, default=1
+        Norm that gradients are clipped to, where the objective is counted in
+        units of the loss of the column means.
+    lam_warmup : int, default=5
+        Epochs over which λ rises linearly from 0; at most half of ``max_iter``.
+        In :meth:`partial_fit` it counts calls.
+    warm_start : bool, default=False
+        Whether :meth:`fit` starts from the weights of the last fit. ``n_iter_``
+        and ``history_`` then go on, and λ does not warm up again.
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Share of the training rows to call outliers. "auto" calls those whose
+        error exceeds the upper fence of Tukey, with 1.5 interquartile ranges, on
+        the logarithms of the training errors, and at least one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, batches, noise and probes. Global random states are
+        neither read nor changed.
+    device : str or torch.device, default="cpu"
+        Where to compute: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best
+        that is there. A fitted model forgets its device: where it is not
+        available, the model is used on the CPU.
+    verbose : {0, 1, 2}, default=0
+        0 for silence, 1 for a progress bar on the standard error, 2 for a line
+        an epoch on the standard output.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+    n_components_ : int
+        Units of the code.
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of all layers, encoder and decoder, in float64.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of all layers, in float64.
+    offset_ : float
+        Threshold: a row whose score lies below it is an outlier. It lies midway
+        between two training scores and may be assigned without a refit.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        The objective of each epoch.
+    history_ : dict of list of float
+        One entry an epoch; each is a mean over the epoch's steps, in float32.
+
+        - "reconstruction": error, mean over rows and columns;
+        - "penalty": squared norm of the Jacobian, mean over rows, divided by the
+          number of columns; while λ is 0, measured on one batch;
+        - "lam": λ in this epoch;
+        - "loss": reconstruction + lam * penalty;
+        - "validation_loss": the same at full λ on the rows set aside, after the
+          epoch; nan without early stopping;
+        - "grad_norm": of the objective in units of the loss of the column means,
+          before clipping;
+        - "weight_norm": of all weights, without biases, after the epoch;
+        - "learning_rate".
+    penalty_method_ : {"closed_form", "exact", "hutchinson"}
+        How training computed the penalty. "closed_form" is exact, too, and needs
+        no matrix per row: one layer, or two of which the upper is linear.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : Linear codes.
+    sklearn.ensemble.IsolationForest : Outliers without reconstruction.
+
+    Notes
+    -----
+    Training is done in float32; everything else computes in float64, so that
+    scores do not depend on how rows are batched.
+
+    Training cannot diverge. An epoch whose loss is not finite, or explodes, is
+    undone and tried again with a tenth of the learning rate; an epoch that ends
+    worse than the column means halves it. What still ends worse than these
+    raises an error that says what to change, and an earlier fit is left as it
+    was.
+
+    References
+    ----------
+    .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
+       Contractive auto-encoders: explicit invariance during feature extraction.
+       ICML.
+    .. [2] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
+       the data-generating distribution. JMLR 15.
+    .. [3] Hutchinson, M. F. (1989). A stochastic estimator of the trace of the
+       influence matrix for Laplacian smoothing splines. Communications in
+       Statistics 18 (3).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcae import ContractiveAutoencoder
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(),
+    ...     ContractiveAutoencoder(n_components=8, max_iter=20, random_state=0),
+    ... ).fit(X)
+    >>> model.transform(X).shape
+    (178, 8)
+    >>> model.score_samples(X).shape
+    (178,)
+    """
+
+    def __init__(
+        self,
+        n_components=64,
+        *,
+        hidden_layer_sizes=(),
+        activation="silu",
+        code_activation=None,
+        decoder_activation=None,
+        output_activation="identity",
+        loss="squared_error",
+        lam=0.1,
+        penalty="encoder",
+        penalty_method="auto",
+        tied_weights=True,
+        noise_std=0.0,
+        learning_rate_init=0.001,
+        batch_size="auto",
+        max_iter=200,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        lam_warmup=5,
+        warm_start=False,
+        contamination="auto",
+        random_state=None,
+        device="cpu",
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.decoder_activation = decoder_activation
+        self.output_activation = output_activation
+        self.loss = loss
+        self.lam = lam
+        self.penalty = penalty
+        self.penalty_method = penalty_method
+        self.tied_weights = tied_weights
+        self.noise_std = noise_std
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.lam_warmup = lam_warmup
+        self.warm_start = warm_start
+        self.contamination = contamination
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    # Fitting
+
+    def fit(self, X, y=None):
+        """Train the autoencoder and set the threshold for outliers.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            At least two rows; finite; in [0, 1] for ``loss="log_loss"``.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : ContractiveAutoencoder
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described, or if training
+            diverges at every learning rate that was tried. An earlier fit is
+            left as it was.
+        """
+        with self._unchanged_on_error():
+            resume = self.warm_start and self.__sklearn_is_fitted__()
+            self._train(X, resume, ensure_min_samples=2)
+        return self
+
+    def partial_fit(self, X, y=None):
+        """Train for one pass over the rows, from where the last call ended.
+
+        The optimiser and the random state go on; each call is one epoch of
+        λ's warm-up; the threshold follows the scores of the rows of this call.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            As in :meth:`fit`, with the features of the first call.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : ContractiveAutoencoder
+
+        Raises
+        ------
+        ValueError
+            As in :meth:`fit`.
+        """
+        with self._unchanged_on_error():
+            self._train(X, self.__sklearn_is_fitted__(), once=True)
+        return self
+
+    def _train(self, X, resume, once=False, ensure_min_samples=1):
+        parameters = SimpleNamespace(**self.get_params(deep=False))
+        check_parameters(parameters)
+        X = validate_data(
+            self,
+            X,
+            dtype=_DTYPES,
+            reset=not (resume and once),
+            ensure_min_samples=ensure_min_samples,
+        )
+        check_columns(X, self.loss, self._names())
+        try:
+            fitted = train(
+                X,
+                parameters,
+                self._state if resume else None,
+                once,
+                progress_printer(self.verbose, self.max_iter),
+            )
+        except TrainingDivergedError as error:
+            raise ValueError(
+                f"Training diverged in epoch {error.epoch}: the {error.term} exploded "
+                "at every learning rate that was tried, from learning_rate_init down. "
+                + cure(X, parameters, self._names(), error.term)
+            ) from error
+
+        history = fitted.history
+        if resume:
+            history = {name: self.history_[name] + history[name] for name in history}
+        self.history_ = history
+        self.n_iter_ = fitted.state["epochs"]
+        self.n_components_ = fitted.state["architecture"]["sizes"][-1]
+        self.penalty_method_ = fitted.penalty_method
+        self._state, self._loss = fitted.state, self.loss
+        loss = -self._set_offset(X)
+        # one percent is what the last steps of a collapsed network may jitter
+        if not once and loss > 1.01 * max(fitted.means_loss, fitted.state["unit"]):
+            raise ValueError(
+                "Training ended with a model that reconstructs its own training rows "
+                "worse than their column means. " + cure(X, parameters, self._names())
+            )
+
+    def _set_offset(self, X):
+        """Place the threshold by the scores of the rows; return their mean."""
+        scores = self._score_rows(X)
+        if self.contamination == "auto":
+            self.offset_ = auto_offset(scores)
+        else:
+            self.offset_ = quantile_offset(scores, self.contamination)
+        return scores.mean()
+
+    # Using the fitted network
+
+    def transform(self, X):
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components_)
+            In the floating type of ``X``.
+        """
+        X = self._check_rows(X)
+        return self._map(X, Network.encode).astype(X.dtype, copy=False)
+
+    def inverse_transform(self, X):
+        """Decode codes into rows.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_components_)
+            Codes, as :meth:`transform` returns them.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features_in_)
+            In the floating type of ``X``.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=_DTYPES, input_name="X")
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but the codes of this "
+                f"ContractiveAutoencoder have {self.n_components_}."
+            )
+        return self._map(codes, Network.decode).astype(codes.dtype, copy=False)
+
+    def score_samples(self, X):
+        """Minus the reconstruction error of each row; higher is more normal.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean over columns of the squared error (in squared units
+            of the columns) or, for ``loss="log_loss"``, of the cross-entropy
+            less the entropy of the row (in nats).
+        """
+        return self._score_rows(self._check_rows(X))
+
+    def decision_function(self, X):
+        """Scores relative to the threshold: ``score_samples(X) - offset_``.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            Negative for outliers.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Label rows as inliers or outliers.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            1 for inliers, -1 for outliers.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def score(self, X, y=None):
+        """Mean of :meth:`score_samples`: free of λ, so candidates compare.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.score_samples(X).mean())
+
+    def feature_errors(self, X):
+        """Reconstruction error of each cell.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+            Their mean over columns is ``-score_samples(X)``.
+        """
+        return self._map(self._check_rows(X), self._cell_errors)
+
+    def jacobian(self, X):
+        """Jacobian of the encoder at each row, exact for every network.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        jacobians : ndarray of shape (n_samples, n_components_, n_features)
+            Change of each unit of the code by change of each column.
+        """
+        return self._map_encoder(X, _jacobian.jacobian)
+
+    def contraction(self, X):
+        r"""Squared Frobenius norm of the encoder's Jacobian, exact.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        norms : ndarray of shape (n_samples,)
+            :math:`\|J(x)\|_F^2`, what the penalty of Rifai et al. (2011)
+            averages; smaller is more contractive.
+        """
+        return self._map_encoder(X, _jacobian.squared_norms)
+
+    def to_module(self):
+        """Copy the network into a :class:`torch.nn.Module`, to train it further.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            With submodules ``encoder`` and ``decoder``, in float32 on the CPU;
+            calling it reconstructs. Tied weights stay tied.
+        """
+        check_is_fitted(self)
+        network = network_on_rows(self._state, _CPU)
+        return AutoencoderModule(network.to(_CPU, torch.float32))
+
+    def _score_rows(self, X):
+        return -self._map(X, self._row_errors)
+
+    def _cell_errors(self, network, rows):
+        return cell_losses(self._loss, rows, network.forward(rows)[-1])
+
+    def _row_errors(self, network, rows):
+        return self._cell_errors(network, rows).mean(1)
+
+    def _map_encoder(self, X, function):
+        X = self._check_rows(X)
+
+        def on_encoder(network, rows):
+            return function(network.forward(rows)[: network.depth])
+
+        return self._map(X, on_encoder, copies=self.n_components_)
+
+    def _map(self, X, function, copies=1):
+        """Apply ``function(network, rows)`` in float64, block by block."""
+        device = self._inference_device()
+        network = network_on_rows(self._state, device)
+        elements_per_row = copies * max(network.sizes)
+        return np.concatenate(
+            [
+                function(network, rows).cpu().numpy()
+                for rows in blocks(X, elements_per_row, device)
+            ]
+        )
+
+    def _inference_device(self):
+        # a model trained elsewhere is used on what is here; mps has no float64
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            return _CPU
+        return _CPU if device.type == "mps" else device
+
+    # Data in, names out
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=_DTYPES, reset=False)
+        if self._loss == "log_loss":
+            check_columns(X, self._loss, self._names())
+        return X
+
+    def _names(self):
+        return getattr(self, "feature_names_in_", None)
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    @property
+    def loss_curve_(self):
+        """List of float: the objective of each epoch."""
+        return self.history_["loss"]
+
+    @property
+    def coefs_(self):
+        """List of ndarray of shape (n_in, n_out): weights of each layer."""
+        network = network_on_rows(self._state, _CPU)
+        return [weight.T.numpy() for weight in network.weights]
+
+    @property
+    def intercepts_(self):
+        """List of ndarray of shape (n_out,): biases of each layer."""
+        return [bias.numpy() for bias in network_on_rows(self._state, _CPU).biases]
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_is_fitted__(self):
+        return "offset_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

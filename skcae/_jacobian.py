@@ -1,0 +1,266 @@
+r"""The Jacobian of stacked layers and its squared Frobenius norm, three ways.
+
+Write D_l for the diagonal matrix of activation slopes of layer l and W_l for
+its weights (out x in). The Jacobian of P layers at one row is
+
+    J = D_P W_P D_{P-1} W_{P-1} ... D_1 W_1.
+
+:func:`closed_form`
+    Where only one layer bends: ``sum_i D_i^2 ||W_i||^2`` for one layer, and
+    ``D_1' [(W_2' W_2) * (W_1 W_1')] D_1`` for two of which the upper is linear.
+:func:`exact`
+    For any depth: the rows of J, one for each output unit, pulled down through
+    the layers; Gram matrix of the lowest weights where that is cheaper.
+:func:`hutchinson`
+    For any depth: ``E_v ||v' J||^2 = ||J||^2`` for independent signs v
+    (Hutchinson 1989), one v a row; unbiased, for the price of one more
+    backward pass.
+
+Each returns the norms of all rows and, given gradient buffers, adds the
+gradient of ``coefficient * sum of norms``: with respect to weights into these,
+with respect to slopes into its second result. The latter meet the curvatures of
+the activations in the ordinary backward pass, see ``_objective``.
+"""
+
+import torch
+
+from skcae._network import times
+
+# Elements of the (units, rows, width) arrays that one piece of work may hold.
+_CHUNK_ELEMENTS = 2**20
+
+
+def has_closed_form(activations):
+    """Whether the norm of these layers needs no per-row matrix."""
+    return len(activations) == 1 or (
+        len(activations) == 2 and activations[1].slope is None
+    )
+
+
+def choose_method(penalty_method, activations, widths):
+    """Resolve "auto", "exact" or "hutchinson" into a method of this module.
+
+    Parameters
+    ----------
+    penalty_method : {"auto", "exact", "hutchinson"}
+    activations : list of Activation
+        Of the layers that the Jacobian runs through.
+    widths : sequence of int
+        Their widths, from the input on; one more than layers.
+
+    Returns
+    -------
+    {"closed_form", "exact", "hutchinson"}
+    """
+    if penalty_method == "hutchinson":
+        return "hutchinson"
+    exact = "closed_form" if has_closed_form(activations) else "exact"
+    if penalty_method == "exact":
+        return exact
+    # The estimate's noise is worth a factor of two to be rid of.
+    estimate = multiplications("hutchinson", widths)
+    return exact if multiplications(exact, widths) <= 2 * estimate else "hutchinson"
+
+
+def multiplications(method, widths):
+    """Multiplications a row that value and gradient of the norm cost.
+
+    What a batch shares is spread over 128 rows.
+    """
+    width, n_features = widths[1], widths[0]
+    products = [a * b for a, b in zip(widths[:-1], widths[1:], strict=True)]
+    if method == "hutchinson":
+        return 3 * sum(products)
+    if method == "closed_form":
+        if len(products) == 1:
+            return 2 * width + 2 * products[0] / 128
+        shared = 2 * width * sum(products) / 128
+        return 2 * width**2 + shared
+    bottom = min(3 * n_features * width, 2 * width**2)
+    return widths[-1] * (3 * sum(products[1:-1]) + bottom + 3 * width)
+
+
+def jacobian(layers):
+    """Jacobian of the layers' outputs with respect to their inputs.
+
+    Parameters
+    ----------
+    layers : list of Layer
+
+    Returns
+    -------
+    Tensor of shape (n, n_out, n_in)
+    """
+    rows = _top_rows(layers[-1])
+    for layer in reversed(layers[:-1]):
+        rows = times(rows, layer.slope) @ layer.weight
+    return rows.transpose(0, 1)
+
+
+def squared_norms(layers):
+    """Squared Frobenius norm of each row's Jacobian, exact; shape (n,)."""
+    bends = [layer.activation for layer in layers]
+    method = closed_form if has_closed_form(bends) else exact
+    return method(layers)[0]
+
+
+def closed_form(layers, grads=None, coefficient=1.0):
+    """Squared norms where only the first of at most two layers bends.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    grads : list of Tensor, optional
+        Buffers shaped as the layers' weights, added to.
+    coefficient : float
+        Factor on the gradient.
+
+    Returns
+    -------
+    norms : Tensor of shape (n,)
+    slope_grads : list of (Tensor of shape (n, n_out) or None)
+        With respect to each layer's slope.
+    """
+    first = layers[0]
+    slope = first.slope
+    if slope is None:
+        slope = torch.ones_like(first.outputs)
+    if len(layers) == 1:
+        squares = first.weight.square().sum(1)
+        norms = slope.square() @ squares
+        if grads is None:
+            return norms, None
+        per_unit = 2 * coefficient * slope.square().sum(0)
+        grads[0].addcmul_(per_unit[:, None], first.weight)
+        return norms, [(2 * coefficient) * slope * squares]
+
+    upper = layers[1].weight
+    gram, upper_gram = first.weight @ first.weight.T, upper.T @ upper
+    weighted = slope @ (gram * upper_gram)
+    norms = (slope * weighted).sum(1)
+    if grads is None:
+        return norms, None
+    shared = (2 * coefficient) * (slope.T @ slope)
+    grads[0].addmm_(shared * upper_gram, first.weight)
+    grads[1].addmm_(upper, shared * gram)
+    return norms, [(2 * coefficient) * weighted, None]
+
+
+def exact(layers, grads=None, coefficient=1.0):
+    """Squared norms through at least two layers; see :func:`closed_form`."""
+    n = layers[0].inputs.shape[0]
+    widest = max(layer.inputs.shape[1] for layer in layers)
+    chunk = max(1, _CHUNK_ELEMENTS // (layers[-1].outputs.shape[1] * widest))
+    pieces = [
+        _exact_chunk(
+            [layer.rows(start, start + chunk) for layer in layers], grads, coefficient
+        )
+        for start in range(0, n, chunk)
+    ]
+    norms = torch.cat([norms for norms, _ in pieces])
+    if grads is None:
+        return norms, None
+    slope_grads = [
+        None if parts[0] is None else torch.cat(parts)
+        for parts in zip(*(slope_grads for _, slope_grads in pieces), strict=True)
+    ]
+    return norms, slope_grads
+
+
+def hutchinson(layers, signs, grads=None, coefficient=1.0):
+    """Estimates of the squared norms from one probe a row.
+
+    Parameters
+    ----------
+    layers, grads, coefficient
+        As in :func:`closed_form`.
+    signs : Tensor of shape (n, n_out)
+        Independent entries of -1 or 1 (the Rademacher distribution).
+
+    Returns
+    -------
+    norms, slope_grads
+        As in :func:`closed_form`.
+    """
+    norms, tape = _pull_down(signs, layers)
+    if grads is None:
+        return norms, None
+    slope_grads, _ = _push_up(tape, layers, grads, coefficient)
+    return norms, slope_grads
+
+
+def _exact_chunk(layers, grads, coefficient):
+    top, below = layers[-1], layers[:-1]
+    norms, tape = _pull_down(_top_rows(top), below)
+    if grads is None:
+        return norms, None
+    slope_grads, pushed = _push_up(tape, below, grads, coefficient)
+    if top.slope is None:
+        grads[-1].add_(pushed.sum(1))
+        return norms, [*slope_grads, None]
+    grads[-1].add_(torch.bmm(top.slope.T[:, None, :], pushed).squeeze(1))
+    return norms, [*slope_grads, torch.bmm(pushed, top.weight[:, :, None])[:, :, 0].T]
+
+
+def _top_rows(layer):
+    """Rows of the uppermost layer's Jacobian, shape (n_out, n, n_in)."""
+    weight = layer.weight[:, None, :]
+    if layer.slope is None:
+        return weight.expand(-1, layer.inputs.shape[0], -1)
+    return layer.slope.T[:, :, None] * weight
+
+
+def _pull_down(signal, layers):
+    """Multiply row vectors by J from the top to the bottom.
+
+    ``signal`` has the shape (..., n, n_out). Returns the squared norms of the
+    result, summed over leading axes, and what :func:`_push_up` needs.
+    """
+    tape = []
+    for layer in reversed(layers):
+        scaled = times(signal, layer.slope)
+        tape.append((signal, scaled))
+        signal = None if layer is layers[0] else scaled @ layer.weight
+    weight = layers[0].weight
+    n_out, n_in = weight.shape
+    n_vectors = scaled.numel() // n_out
+    if 2 * n_out * (n_in + n_vectors) < 3 * n_in * n_vectors:
+        metric = scaled @ (weight @ weight.T)
+        squares = scaled * metric
+    else:
+        metric = None
+        signal = scaled @ weight
+        squares = signal.square()
+    norms = squares.sum(-1)
+    if norms.ndim > 1:
+        norms = norms.sum(0)
+    return norms, (tape, metric, signal)
+
+
+def _push_up(tape, layers, grads, coefficient):
+    """Reverse :func:`_pull_down`, from the bottom to the top.
+
+    Returns the gradients with respect to the slopes of the layers and with
+    respect to the signal that entered at the top.
+    """
+    tape, metric, bottom = tape
+    pushed = None if bottom is None else bottom * (2 * coefficient)
+    slope_grads = []
+    for layer, grad, (signal, scaled) in zip(
+        layers, grads, reversed(tape), strict=False
+    ):
+        flat = scaled.reshape(-1, scaled.shape[-1])
+        if pushed is None:
+            grad.addmm_(flat.T @ flat, layer.weight, alpha=2 * coefficient)
+            pushed = metric * (2 * coefficient)
+        else:
+            grad.addmm_(flat.T, pushed.reshape(-1, pushed.shape[-1]))
+            pushed = pushed @ layer.weight.T
+        slope_grad = None
+        if layer.activation.curvature is not None:
+            slope_grad = pushed * signal
+            if slope_grad.ndim > 2:
+                slope_grad = slope_grad.sum(0)
+        slope_grads.append(slope_grad)
+        pushed = times(pushed, layer.slope)
+    return slope_grads, pushed

@@ -1,0 +1,59 @@
+"""The fitted network as a torch module, for those who train on."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_MODULES = {
+    "identity": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "softplus": nn.Softplus,
+    "silu": nn.SiLU,
+}
+
+
+class _TransposedLinear(nn.Module):
+    """A linear map by another layer's weights, transposed, and its own bias."""
+
+    def __init__(self, tied_to):
+        super().__init__()
+        # in a tuple, so that the encoder alone registers the weights
+        self._tied_to = (tied_to,)
+        self.bias = nn.Parameter(torch.empty(tied_to.in_features))
+
+    def forward(self, rows):
+        return functional.linear(rows, self._tied_to[0].weight.T, self.bias)
+
+
+class AutoencoderModule(nn.Module):
+    """Encoder and decoder as ``torch.nn.Sequential``.
+
+    Parameters
+    ----------
+    network : Network
+        Its values are copied.
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        linears = []
+        for index, (n_out, n_in) in enumerate(network.shapes):
+            if network.tied and index >= network.depth:
+                mirrored = linears[len(network.shapes) - 1 - index]
+                linears.append(_TransposedLinear(mirrored))
+            else:
+                linears.append(nn.utils.skip_init(nn.Linear, n_in, n_out))
+                linears[-1].weight.data.copy_(network.weights[index])
+            linears[-1].bias.data.copy_(network.biases[index])
+        layers = [
+            module
+            for linear, name in zip(linears, network.activation_names, strict=True)
+            for module in (linear, _MODULES[name]())
+        ]
+        self.encoder = nn.Sequential(*layers[: 2 * network.depth])
+        self.decoder = nn.Sequential(*layers[2 * network.depth :])
+
+    def forward(self, rows):
+        return self.decoder(self.encoder(rows))

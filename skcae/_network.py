@@ -1,0 +1,265 @@
+"""The network: parameters in one flat buffer, activations with slope and curvature.
+
+Everything that the objective needs of a layer comes in closed form, so no
+autograd graph is ever built: an activation knows its first and second
+derivative, and a forward pass keeps what the backward recursions read.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function with its first two derivatives.
+
+    Attributes
+    ----------
+    value : callable
+        ``z -> a``.
+    slope : callable or None
+        ``(z, a) -> da/dz``; None where it is 1 everywhere.
+    curvature : callable or None
+        ``(z, a, slope) -> d2a/dz2``; None where it is 0 (almost) everywhere.
+    gain : float
+        Factor on the initial weights that keeps the signal's variance.
+    bounded : bool
+        Whether large inputs saturate it.
+    """
+
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor, Tensor], Tensor] | None
+    curvature: Callable[[Tensor, Tensor, Tensor], Tensor] | None
+    gain: float = 1.0
+    bounded: bool = False
+
+
+def _silu_slope(z, a):
+    gate = torch.sigmoid(z)
+    return gate + a * (1 - gate)
+
+
+def _silu_curvature(z, a, slope):
+    gate = torch.sigmoid(z)
+    return gate * (1 - gate) * (2 + z * (1 - 2 * gate))
+
+
+ACTIVATIONS = {
+    "identity": Activation(lambda z: z, None, None),
+    "sigmoid": Activation(
+        torch.sigmoid,
+        lambda z, a: a * (1 - a),
+        lambda z, a, slope: slope * (1 - 2 * a),
+        gain=4.0,
+        bounded=True,
+    ),
+    "tanh": Activation(
+        torch.tanh,
+        lambda z, a: 1 - a * a,
+        lambda z, a, slope: -2 * a * slope,
+        gain=5 / 3,
+        bounded=True,
+    ),
+    "relu": Activation(
+        torch.relu, lambda z, a: (z > 0).to(z.dtype), None, gain=math.sqrt(2)
+    ),
+    "softplus": Activation(
+        functional.softplus,
+        lambda z, a: torch.sigmoid(z),
+        lambda z, a, slope: slope * (1 - slope),
+        gain=math.sqrt(2),
+    ),
+    "silu": Activation(
+        functional.silu, _silu_slope, _silu_curvature, gain=math.sqrt(2)
+    ),
+}
+
+
+@dataclass(slots=True)
+class Layer:
+    """One layer of one forward pass, for n rows.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_out, n_in)
+    activation : Activation
+    inputs : Tensor of shape (n, n_in)
+    preactivations, outputs : Tensor of shape (n, n_out)
+    slope : Tensor of shape (n, n_out) or None
+        None stands for 1 everywhere.
+    """
+
+    weight: Tensor
+    activation: Activation
+    inputs: Tensor
+    preactivations: Tensor
+    outputs: Tensor
+    slope: Tensor | None
+
+    def curvature(self):
+        """Second derivative of the activation, shape (n, n_out)."""
+        return self.activation.curvature(self.preactivations, self.outputs, self.slope)
+
+    def rows(self, start, stop):
+        """The same layer for a slice of the rows."""
+        return Layer(
+            self.weight,
+            self.activation,
+            self.inputs[start:stop],
+            self.preactivations[start:stop],
+            self.outputs[start:stop],
+            None if self.slope is None else self.slope[start:stop],
+        )
+
+
+def times(tensor, slope):
+    """``tensor * slope``, where a slope of None stands for 1 everywhere."""
+    return tensor if slope is None else tensor * slope
+
+
+class Network:
+    """An autoencoder whose parameters are views into one flat tensor.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths of the encoder, from the input to the code; the decoder
+        mirrors them.
+    activations : sequence of str
+        One name per layer, encoder and decoder, ``2 * (len(sizes) - 1)``.
+    tied : bool
+        Whether the decoder's weights are the encoder's, transposed. They are
+        then the same memory, and gradients of both meet in it.
+    parameters : Tensor of shape (n_parameters,), optional
+        The flat buffer; zeros in float32 if not given.
+
+    Attributes
+    ----------
+    weights : list of Tensor, each of shape (n_out, n_in)
+    biases : list of Tensor, each of shape (n_out,)
+    """
+
+    def __init__(self, sizes, activations, tied, parameters=None):
+        widths = [*sizes, *reversed(sizes[:-1])]
+        self.sizes = tuple(sizes)
+        self.depth = len(sizes) - 1
+        self.shapes = list(zip(widths[1:], widths[:-1], strict=True))
+        self.activation_names = tuple(activations)
+        self.activations = [ACTIVATIONS[name] for name in activations]
+        self.tied = tied
+        if parameters is None:
+            parameters = torch.zeros(self._n_weights() + sum(widths[1:]))
+        self.parameters = parameters
+        self.weights, self.biases = self.views(parameters)
+
+    def to(self, device, dtype):
+        """The same network with its parameters elsewhere or in another type."""
+        parameters = self.parameters.to(device, dtype, copy=True)
+        return Network(self.sizes, self.activation_names, self.tied, parameters)
+
+    def _own_shapes(self):
+        return self.shapes[: self.depth] if self.tied else self.shapes
+
+    def _n_weights(self):
+        return sum(math.prod(shape) for shape in self._own_shapes())
+
+    def views(self, flat):
+        """Split a flat tensor (parameters or gradient) into weights and biases."""
+        own = self._own_shapes()
+        widths = [n_out for n_out, _ in self.shapes]
+        pieces = flat.split([math.prod(shape) for shape in own] + widths)
+        weights = [piece.view(shape) for piece, shape in zip(pieces, own, strict=False)]
+        if self.tied:
+            weights += [weight.T for weight in reversed(weights)]
+        return weights, list(pieces[len(own) :])
+
+    def flat_weights(self):
+        """The part of the flat buffer that holds weights, not biases."""
+        return self.parameters[: self._n_weights()]
+
+    def initialise(self, generator, rows, baseline):
+        """Draw weights; set biases from data so that training starts sanely.
+
+        Every layer's pre-activations start with mean zero, whatever the
+        columns' offsets are, and the network starts no worse than the best
+        constant: weights shrink until that holds.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+        rows : Tensor of shape (n, n_features)
+            A sample of the training rows.
+        baseline : Tensor of shape (n_features,)
+            The best constant output.
+        """
+        for weight, activation in zip(self.weights, self.activations, strict=True):
+            if self.tied and weight is self.weights[self.depth]:
+                break
+            n_out, n_in = weight.shape
+            std = activation.gain * math.sqrt(2 / (n_in + n_out))
+            draw = torch.empty(weight.shape).normal_(0, std, generator=generator)
+            weight.copy_(draw)
+        if self.activations[0].bounded:
+            spread = (rows - rows.mean(0)).square().mean().sqrt()
+            self.weights[0].div_(spread.clamp(min=1))
+
+        baseline_error = (rows - baseline).square().sum()
+        for _ in range(10):
+            output = self._centre(rows, baseline)
+            if (rows - output).square().sum() <= baseline_error:
+                break
+            self.flat_weights().mul_(0.7)
+
+    def _centre(self, rows, baseline):
+        """Set every bias from the rows; return the resulting output."""
+        signal = rows
+        last = len(self.weights) - 1
+        for index, (weight, bias, activation) in enumerate(
+            zip(self.weights, self.biases, self.activations, strict=True)
+        ):
+            z = signal @ weight.T
+            target = torch.zeros_like(bias)
+            if index == last:
+                # only a sigmoid needs its inverse: other outputs are linear
+                inside = baseline.clamp(1e-3, 1 - 1e-3)
+                target = torch.logit(inside) if activation.bounded else baseline
+            bias.copy_(target - z.mean(0))
+            signal = activation.value(z + bias)
+        return signal
+
+    def forward(self, rows):
+        """Run all layers and keep what the backward recursions need.
+
+        Returns
+        -------
+        list of Layer
+        """
+        layers, signal = [], rows
+        for weight, bias, activation in zip(
+            self.weights, self.biases, self.activations, strict=True
+        ):
+            z = torch.addmm(bias, signal, weight.T)
+            outputs = activation.value(z)
+            slope = activation.slope and activation.slope(z, outputs)
+            layers.append(Layer(weight, activation, signal, z, outputs, slope))
+            signal = outputs
+        return layers
+
+    def encode(self, rows):
+        """Codes of the rows, shape (n, n_components)."""
+        return self._apply(rows, 0, self.depth)
+
+    def decode(self, codes):
+        """Reconstructions from codes, shape (n, n_features)."""
+        return self._apply(codes, self.depth, len(self.weights))
+
+    def _apply(self, signal, start, stop):
+        for index in range(start, stop):
+            z = torch.addmm(self.biases[index], signal, self.weights[index].T)
+            signal = self.activations[index].value(z)
+        return signal

@@ -1,0 +1,58 @@
+"""Thresholds on scores, placed between two of them.
+
+A threshold on a score itself would flip that row's label with the last bit of
+rounding, so every threshold lies midway between two neighbouring order
+statistics.
+"""
+
+import numpy as np
+
+
+def quantile_offset(scores, contamination):
+    """Threshold that a fraction of the scores lies below.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+    contamination : float
+        Rounded to a whole number of rows, at least one.
+
+    Returns
+    -------
+    float
+    """
+    return _above(np.sort(scores), max(1, round(contamination * len(scores))))
+
+
+def auto_offset(scores):
+    """Threshold by Tukey's upper fence on the logarithms of the errors.
+
+    Flags rows whose error ``-score`` exceeds ``Q3 (Q3 / Q1)^1.5``: about 0.35 %
+    of the rows where errors are log-normal, and fewer where their logarithm is
+    skewed to the left, as for sums of squares. Flags at least one row, unless
+    the lowest scores tie.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Not positive.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Tukey, J. W. (1977). Exploratory Data Analysis. Addison-Wesley.
+    """
+    scores = np.sort(scores)
+    log_errors = np.log(np.maximum(-scores, np.finfo(float).tiny))
+    low, high = np.quantile(log_errors, [0.25, 0.75])
+    return _above(scores, max(1, int(np.sum(log_errors > high + 1.5 * (high - low)))))
+
+
+def _above(ascending, n_below):
+    n_below = min(n_below, len(ascending) - 1)
+    if n_below == 0:
+        return float(ascending[0])
+    return float((ascending[n_below - 1] + ascending[n_below]) / 2)

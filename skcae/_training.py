@@ -1,0 +1,280 @@
+"""Training that does not diverge.
+
+One epoch is the unit of safety: it ends finite and not exploded, or it is
+undone and tried again with a smaller learning rate. Nothing inside an epoch
+waits for the device.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+# A term explodes when it exceeds its factor times where it started and times
+# the loss of the column means. The first is tight because the network starts no
+# worse than these; the second is wide because the Jacobian may rightly grow.
+_EXPLOSION = {"reconstruction": 1.5, "penalty": 10.0}
+_RETRIES = 8
+_RETRY_FACTOR = 0.1
+_SAMPLE_ROWS = 1024
+
+HISTORY = (
+    "loss",
+    "reconstruction",
+    "penalty",
+    "validation_loss",
+    "grad_norm",
+    "weight_norm",
+    "lam",
+    "learning_rate",
+)
+
+
+class TrainingDivergedError(Exception):
+    """No learning rate that was tried led to a healthy epoch.
+
+    Attributes
+    ----------
+    term : {"reconstruction", "penalty"}
+        Which term of the objective exploded.
+    epoch : int
+    """
+
+    def __init__(self, term, epoch):
+        super().__init__(term, epoch)
+        self.term, self.epoch = term, epoch
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the estimator's parameters of the same names say.
+
+    ``unit`` is the loss per cell of the best constant output. The objective is
+    optimised in this unit, so that neither clipping nor ``tol`` depends on the
+    scale of the table.
+    """
+
+    lam: float
+    learning_rate_init: float
+    batch_size: int
+    tol: float
+    n_iter_no_change: int
+    weight_decay: float
+    max_grad_norm: float | None
+    lam_warmup: int
+    unit: float
+
+
+class Trainer:
+    """Adam on one flat buffer, with λ's warm-up, clipping and recovery.
+
+    Parameters
+    ----------
+    objective : Objective
+    settings : Settings
+    generator : torch.Generator
+        On the CPU. It shuffles, and seeds the noise and the probes.
+    epochs : int
+        Epochs that the network has seen before, for λ's warm-up.
+    optimizer_state : dict of ndarray, optional
+        What :attr:`optimizer_state` was after these.
+
+    Attributes
+    ----------
+    history : dict of lists
+        One entry an epoch, see ``ContractiveAutoencoder.history_``.
+    epochs : int
+        Epochs that the network has seen.
+    """
+
+    def __init__(
+        self, objective, settings, generator, *, epochs=0, optimizer_state=None
+    ):
+        self.objective = objective
+        self.settings = settings
+        self.history = {name: [] for name in HISTORY}
+        self.epochs = epochs
+        self._generator = generator
+        self._parameters = objective.network.parameters
+        self._parameters.grad = torch.zeros_like(self._parameters)
+        device = self._parameters.device
+        self._noise_seed = int(torch.randint(2**62, (), generator=generator))
+        self._noise = torch.Generator(device).manual_seed(self._noise_seed)
+        self._adam = torch.optim.Adam([self._parameters], fused=True)
+        # what a call has to slow down by; later calls keep it
+        self._slowdown = 1.0
+        self._snapshots = []
+        if optimizer_state:
+            state = {
+                name: torch.from_numpy(array.copy()).to(device)
+                for name, array in optimizer_state.items()
+            }
+            self._slowdown = float(state.pop("slowdown"))
+            self._adam.state[self._parameters] = state
+
+    @property
+    def optimizer_state(self):
+        """Adam's moments and the learning rate's reduction, as arrays."""
+        state = {
+            name: value.detach().cpu().numpy().copy()
+            for name, value in self._adam.state[self._parameters].items()
+        }
+        return state | {"slowdown": torch.tensor(self._slowdown).numpy()}
+
+    def run(self, rows, validation, max_iter, on_epoch=None):
+        """Train for at most ``max_iter`` epochs.
+
+        Parameters
+        ----------
+        rows : Rows
+        validation : Rows or None
+            Where given, its loss decides when to stop, and the weights that
+            were best on it come back.
+        max_iter : int
+        on_epoch : callable, optional
+            Called with the history after every epoch.
+        """
+        self._start = self._reference(rows)
+        best, best_parameters, waited = math.inf, None, 0
+        watched = self.history["loss" if validation is None else "validation_loss"]
+        for _ in range(max_iter):
+            self._safe_epoch(rows, validation)
+            if self.history["reconstruction"][-1] > self.settings.unit:
+                # worse than a constant: it has begun to bounce
+                self._slowdown *= 0.5
+            if on_epoch is not None:
+                on_epoch(self.history)
+            if self.history["lam"][-1] < self.settings.lam:
+                continue
+            loss = watched[-1]
+            improved = loss < best - self.settings.tol * self.settings.unit
+            waited = 0 if improved else waited + 1
+            if loss < best:
+                best = loss
+                if validation is not None:
+                    best_parameters = self._parameters.clone()
+            if waited >= self.settings.n_iter_no_change:
+                break
+        if best_parameters is not None:
+            self._parameters.copy_(best_parameters)
+
+    def run_once(self, rows):
+        """Train for one epoch, on rows that may come from anywhere."""
+        self._start = self._reference(rows)
+        self._safe_epoch(rows, None)
+
+    def _reference(self, rows):
+        """Both terms of the present network on a sample of the rows."""
+        sample = torch.arange(min(len(rows), _SAMPLE_ROWS))
+        batch = rows.take(sample)
+        error, penalty = self._terms(batch)
+        return {
+            "reconstruction": float(error) / batch.numel(),
+            "penalty": float(penalty) / batch.numel(),
+        }
+
+    def _terms(self, batch):
+        # a stream of its own: what is only looked at must not change training
+        generator = torch.Generator(batch.device).manual_seed(self._noise_seed)
+        return self.objective.terms(batch, generator)
+
+    def _safe_epoch(self, rows, validation):
+        warmup = self.settings.lam_warmup
+        ramp = min(1.0, self.epochs / warmup) if warmup else 1.0
+        lam = self.settings.lam * ramp
+        # An epoch's losses are those before its steps, so the harm of its last
+        # step shows in the next epoch only: that may have to go back by two.
+        self._snapshots = [*self._snapshots[-1:], self._snapshot()]
+        for attempt in range(_RETRIES + 1):
+            record = self._epoch(rows, lam)
+            exploded = self._exploded(record)
+            if exploded is None:
+                break
+            self._restore(self._snapshots[-1 if attempt == 0 else 0])
+            self._slowdown *= _RETRY_FACTOR
+        else:
+            raise TrainingDivergedError(exploded, self.epochs + 1)
+        self.epochs += 1
+        record["validation_loss"] = math.nan
+        if validation is not None:
+            record["validation_loss"] = self._loss(validation)
+        for name, values in self.history.items():
+            values.append(record[name])
+
+    def _snapshot(self):
+        adam = self._adam.state[self._parameters]
+        return self._parameters.clone(), {
+            name: value.clone() for name, value in adam.items()
+        }
+
+    def _restore(self, snapshot):
+        parameters, adam = snapshot
+        self._parameters.copy_(parameters)
+        self._adam.state[self._parameters] = {
+            name: value.clone() for name, value in adam.items()
+        }
+
+    def _epoch(self, rows, lam):
+        settings, gradient = self.settings, self._parameters.grad
+        rate = settings.learning_rate_init * self._slowdown
+        self._adam.param_groups[0]["lr"] = rate
+        errors, penalties, norms = [], [], []
+        for batch in rows.shuffled(settings.batch_size, self._generator):
+            gradient.zero_()
+            error, penalty = self.objective.gradient(
+                batch, lam, self._noise, gradient, 1 / settings.unit
+            )
+            norm = torch.linalg.vector_norm(gradient)
+            if settings.max_grad_norm is not None:
+                gradient.mul_((settings.max_grad_norm / norm).clamp_(max=1))
+            self._adam.step()
+            if settings.weight_decay:
+                self.objective.network.flat_weights().mul_(
+                    1 - rate * settings.weight_decay
+                )
+            errors.append(error)
+            penalties.append(penalty)
+            norms.append(norm)
+        cells = len(rows) * batch.shape[1]
+        if lam == 0:
+            # not part of the loss; one batch is enough to watch it
+            penalty = float(self._terms(batch)[1]) / batch.numel()
+        else:
+            penalty = float(torch.stack(penalties).sum(dtype=torch.float64)) / cells
+        reconstruction = float(torch.stack(errors).sum(dtype=torch.float64)) / cells
+        return {
+            "loss": reconstruction + lam * penalty,
+            "reconstruction": reconstruction,
+            "penalty": penalty,
+            "grad_norm": float(torch.stack(norms).mean()),
+            "weight_norm": float(
+                torch.linalg.vector_norm(self.objective.network.flat_weights())
+            ),
+            "lam": lam,
+            "learning_rate": rate,
+        }
+
+    def _loss(self, rows):
+        """The objective at full λ, with the same probes and noise every time."""
+        generator = torch.Generator(self._parameters.device)
+        generator.manual_seed(self._noise_seed)
+        total = 0.0
+        for batch in rows.in_order(self.settings.batch_size):
+            error, penalty = self.objective.terms(batch, generator)
+            total += float(error) + self.settings.lam * float(penalty)
+        return total / (len(rows) * batch.shape[1])
+
+    def _exploded(self, record):
+        """The term that exploded, if any."""
+        start, lam = self._start, record["lam"]
+        # while λ warms up, the Jacobian may rightly grow from epoch to epoch
+        before = max([start["penalty"], *self.history["penalty"][-1:]])
+        for name, weight, reference in (
+            ("reconstruction", 1.0, start["reconstruction"]),
+            ("penalty", lam, before),
+        ):
+            bound = _EXPLOSION[name] * max(self.settings.unit, weight * reference)
+            if not weight * record[name] <= bound:
+                return name
+        finite = math.isfinite(record["grad_norm"] + record["weight_norm"])
+        return None if finite else "reconstruction"
