@@ -20,7 +20,7 @@ from skcae._module import AutoencoderModule
 from skcae._network import Network
 from skcae._objective import cell_losses
 from skcae._progress import progress_printer
-from skcae._threshold import auto_offset, quantile_offset
+from skcae._threshold import auto_offset, quantile_offset, training_optimism
 from skcae._training import TrainingDivergedError
 from skcae._validation import check_columns, check_parameters, cure, resolve_device
 
@@ -117,7 +117,9 @@ class ContractiveAutoencoder(
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls those whose
         error exceeds the upper fence of Tukey, with 1.5 interquartile ranges, on
-        the logarithms of the training errors, and at least one.
+        the logarithms of the training errors, raised by what generalised
+        cross-validation expects of rows that were not trained on; and at least
+        one training row.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches, noise and probes. Global random states are
         neither read nor changed.
@@ -357,7 +359,7 @@ class ContractiveAutoencoder(
         self.n_components_ = fitted.state["architecture"]["sizes"][-1]
         self.penalty_method_ = fitted.penalty_method
         self._state, self._loss = fitted.state, self.loss
-        loss = -self._set_offset(X)
+        loss = -self._set_offset(X, trained=not once)
         # one percent is what the last steps of a collapsed network may jitter
         if not once and loss > 1.01 * max(fitted.means_loss, fitted.state["unit"]):
             raise ValueError(
@@ -365,11 +367,13 @@ class ContractiveAutoencoder(
                 "worse than their column means. " + cure(X, parameters, self._names())
             )
 
-    def _set_offset(self, X):
+    def _set_offset(self, X, trained):
         """Place the threshold by the scores of the rows; return their mean."""
         scores = self._score_rows(X)
         if self.contamination == "auto":
-            self.offset_ = auto_offset(scores)
+            # rows of a stream are too new to the network for optimism
+            n_directions = min(self.n_components_, X.shape[1]) if trained else 0
+            self.offset_ = auto_offset(scores, training_optimism(len(X), n_directions))
         else:
             self.offset_ = quantile_offset(scores, self.contamination)
         return scores.mean()

@@ -186,8 +186,10 @@ class Network:
         """Draw weights; set biases from data so that training starts sanely.
 
         Every layer's pre-activations start with mean zero, whatever the
-        columns' offsets are, and the network starts no worse than the best
-        constant: weights shrink until that holds.
+        columns' offsets are. The network starts no worse than the best constant
+        (to a percent, which a saturated output may miss): the decoder starts as
+        the encoder transposed, tied or not, so that outputs correlate with rows,
+        and weights shrink until that is enough.
 
         Parameters
         ----------
@@ -197,23 +199,24 @@ class Network:
         baseline : Tensor of shape (n_features,)
             The best constant output.
         """
-        for weight, activation in zip(self.weights, self.activations, strict=True):
-            if self.tied and weight is self.weights[self.depth]:
-                break
-            n_out, n_in = weight.shape
-            std = activation.gain * math.sqrt(2 / (n_in + n_out))
-            draw = torch.empty(weight.shape).normal_(0, std, generator=generator)
-            weight.copy_(draw)
+        encoder, decoder = self.weights[: self.depth], self.weights[self.depth :]
+        for weight, activation in zip(encoder, self.activations, strict=False):
+            std = activation.gain * math.sqrt(2 / sum(weight.shape))
+            weight.normal_(0, std, generator=generator)
         if self.activations[0].bounded:
             spread = (rows - rows.mean(0)).square().mean().sqrt()
-            self.weights[0].div_(spread.clamp(min=1))
+            encoder[0].div_(spread.clamp(min=1))
+        if not self.tied:
+            for weight, mirrored in zip(decoder, reversed(encoder), strict=True):
+                weight.copy_(mirrored.T)
 
-        baseline_error = (rows - baseline).square().sum()
+        bound = 1.01 * (rows - baseline).square().sum()
+        output = self._centre(rows, baseline)
         for _ in range(10):
-            output = self._centre(rows, baseline)
-            if (rows - output).square().sum() <= baseline_error:
+            if (rows - output).square().sum() <= bound:
                 break
             self.flat_weights().mul_(0.7)
+            output = self._centre(rows, baseline)
 
     def _centre(self, rows, baseline):
         """Set every bias from the rows; return the resulting output."""

@@ -24,18 +24,20 @@ def quantile_offset(scores, contamination):
     return _above(np.sort(scores), max(1, round(contamination * len(scores))))
 
 
-def auto_offset(scores):
+def auto_offset(scores, optimism=1.0):
     """Threshold by Tukey's upper fence on the logarithms of the errors.
 
-    Flags rows whose error ``-score`` exceeds ``Q3 (Q3 / Q1)^1.5``: about 0.35 %
-    of the rows where errors are log-normal, and fewer where their logarithm is
-    skewed to the left, as for sums of squares. Flags at least one row, unless
-    the lowest scores tie.
+    Flags rows whose error ``-score`` exceeds ``Q3 (Q3 / Q1)^1.5 optimism``:
+    without optimism about 0.35 % of the rows where errors are log-normal, and
+    fewer where their logarithm is skewed to the left, as for sums of squares.
+    Flags at least one row, unless the lowest scores tie.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
         Not positive.
+    optimism : float
+        Factor by which the errors of other rows of the same kind are larger.
 
     Returns
     -------
@@ -48,7 +50,28 @@ def auto_offset(scores):
     scores = np.sort(scores)
     log_errors = np.log(np.maximum(-scores, np.finfo(float).tiny))
     low, high = np.quantile(log_errors, [0.25, 0.75])
-    return _above(scores, max(1, int(np.sum(log_errors > high + 1.5 * (high - low)))))
+    fence = high + 1.5 * (high - low) + np.log(optimism)
+    return _above(scores, max(1, int(np.sum(log_errors > fence))))
+
+
+def training_optimism(n_samples, n_directions):
+    """How much larger errors are on rows that were not trained on.
+
+    Generalised cross-validation (Golub, Heath, Wahba 1979) says
+    ``1 / (1 - p / n)^2`` for a linear fit that spends p degrees of freedom a
+    column, here one for each direction that the code can keep.
+
+    Parameters
+    ----------
+    n_samples : int
+    n_directions : int
+
+    Returns
+    -------
+    float
+        At most 4, where there are fewer than two rows for each direction.
+    """
+    return 1 / (1 - min(0.5, n_directions / n_samples)) ** 2
 
 
 def _above(ascending, n_below):

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from skcae import _batches
+from skcae._batches import Rows, blocks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def table(rng):
+    return rng.normal(size=(103, 4)) + 1e6
+
+
+def test_every_row_comes_once_shifted_before_rounding(table, monkeypatch):
+    monkeypatch.setattr(_batches, "_BLOCK_ELEMENTS", 100)
+    rows = Rows(table, table.mean(0), CPU)
+    batches = list(rows.shuffled(10, torch.Generator().manual_seed(0)))
+    assert [len(batch) for batch in batches] == [10] * 10 + [3]
+    gathered = torch.cat(batches).numpy()
+    assert gathered.dtype == np.float32
+    expected = table - table.mean(0)
+    assert not np.allclose(gathered[:5], expected[:5])
+    np.testing.assert_allclose(
+        np.sort(gathered, axis=0), np.sort(expected, axis=0), rtol=1e-6
+    )
+
+
+def test_order_and_indices(table):
+    rows = Rows(table, np.zeros(4), CPU, indices=np.array([7, 3, 50]))
+    assert len(rows) == 3
+    (batch,) = rows.in_order(10)
+    np.testing.assert_array_equal(batch, table[[7, 3, 50]].astype(np.float32))
+
+
+def test_table_is_neither_changed_nor_needs_to_be_writable(table):
+    before = table.copy()
+    table.flags.writeable = False
+    for view in (table, table[::-1], np.asfortranarray(table)):
+        list(Rows(view, table.mean(0), CPU).in_order(20))
+        list(blocks(view, 4, CPU))
+    np.testing.assert_array_equal(table, before)
+
+
+def test_memmap(table, tmp_path):
+    np.save(tmp_path / "table.npy", table)
+    mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
+    rows = Rows(mapped, np.zeros(4), CPU).take(torch.tensor([2, 1]))
+    np.testing.assert_array_equal(rows, table[[2, 1]].astype(np.float32))
+
+
+def test_blocks_cover_the_table_in_order(table, monkeypatch):
+    monkeypatch.setattr(_batches, "_BLOCK_ELEMENTS", 100)
+    pieces = list(blocks(table, 4, CPU))
+    assert [len(piece) for piece in pieces] == [25] * 4 + [3]
+    np.testing.assert_array_equal(torch.cat(pieces), table)

@@ -1,0 +1,377 @@
+import numpy as np
+import pytest
+import torch
+from oracle import jacobians
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from skcae import ContractiveAutoencoder
+from skcae._fitting import network_on_rows
+
+
+def sensitivity(model, X, rng):
+    """Mean of ||f(x + e) - f(x)|| / ||e||, and the same over the code's spread."""
+    codes = model.transform(X)
+    noise = 0.1 * rng.normal(size=X.shape)
+    moved = np.linalg.norm(model.transform(X + noise) - codes, axis=1)
+    mean = np.mean(moved / np.linalg.norm(noise, axis=1))
+    return mean, mean / np.sqrt(codes.var(axis=0).sum())
+
+
+# Training moved something
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (48,)])
+@pytest.mark.parametrize("tied_weights", [True, False])
+def test_fitted_model_beats_its_initial_weights(
+    digits, hidden_layer_sizes, tied_weights
+):
+    X, held_out, *_ = digits
+    model = ContractiveAutoencoder(
+        16,
+        hidden_layer_sizes=hidden_layer_sizes,
+        tied_weights=tied_weights,
+        max_iter=20,
+        random_state=0,
+    )
+    untrained = clone(model).set_params(max_iter=1, learning_rate_init=1e-12).fit(X)
+    model.fit(X)
+    assert model.score(held_out) > 0.7 * untrained.score(held_out)
+    moved = np.abs(model.coefs_[0] - untrained.coefs_[0])
+    assert np.mean(moved > 1e-3) > 0.9
+
+
+def test_linear_network_without_penalty_reaches_pca(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(
+        10,
+        activation="identity",
+        lam=0,
+        learning_rate_init=3e-3,
+        max_iter=150,
+        random_state=0,
+    ).fit(X)
+    pca = PCA(10).fit(X)
+    best = np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
+    assert best * 0.9999 <= -model.score(X) <= 1.02 * best
+    # and the tied decoder spans PCA's subspace
+    basis = np.linalg.qr(model.coefs_[0])[0]
+    cosines = np.linalg.svd(pca.components_ @ basis, compute_uv=False)
+    assert cosines.min() > 0.97
+
+
+# What λ does, on held-out digits at the defaults
+
+
+@pytest.fixture(scope="module")
+def by_lam(digits):
+    X, *_ = digits
+    return {
+        lam: ContractiveAutoencoder(lam=lam, random_state=0).fit(X)
+        for lam in (0, 0.01, 0.1, 1)
+    }
+
+
+def test_raising_lam_contracts_also_relative_to_the_spread(by_lam, digits):
+    _, held_out, *_ = digits
+    rows = []
+    for model in by_lam.values():
+        rng = np.random.default_rng(0)
+        rows.append(
+            [model.contraction(held_out).mean(), *sensitivity(model, held_out, rng)]
+        )
+    assert (np.diff(rows, axis=0) < 0).all()
+
+
+def test_the_penalty_is_paid_in_reconstruction(by_lam, digits):
+    _, held_out, *_ = digits
+    assert -by_lam[1].score(held_out) > 2 * -by_lam[0].score(held_out)
+
+
+def test_a_classifier_keeps_its_accuracy(by_lam, digits):
+    X, held_out, y, y_held_out = digits
+
+    def accuracy(lam):
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        model.fit(by_lam[lam].transform(X), y)
+        return model.score(by_lam[lam].transform(held_out), y_held_out)
+
+    plain = accuracy(0)
+    assert plain > 0.95
+    assert accuracy(0.01) >= plain - 0.01
+    assert accuracy(0.1) >= plain - 0.01
+
+
+# The encoder's derivative
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"hidden_layer_sizes": (9,), "tied_weights": False},
+        {"hidden_layer_sizes": (9,), "penalty_method": "hutchinson"},
+        {"hidden_layer_sizes": (9, 12), "code_activation": "identity"},
+    ],
+)
+def test_jacobian_and_contraction_are_exact(digits, parameters):
+    X, held_out, *_ = digits
+    model = ContractiveAutoencoder(7, max_iter=3, random_state=0, **parameters).fit(X)
+    network = network_on_rows(model._state, torch.device("cpu"))
+    rows = torch.from_numpy(held_out[:20])
+    brute = jacobians(network, network.weights, network.biases, rows, network.depth)
+    jacobian = model.jacobian(held_out[:20])
+    np.testing.assert_allclose(jacobian, brute, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        model.contraction(held_out[:20]), np.sum(jacobian**2, axis=(1, 2)), rtol=1e-10
+    )
+    step = 1e-6
+    for column in (3, 20):
+        moved = held_out[:20].copy()
+        moved[:, column] += step
+        difference = (model.transform(moved) - model.transform(held_out[:20])) / step
+        np.testing.assert_allclose(difference, jacobian[:, :, column], atol=1e-5)
+
+
+def test_coefs_and_intercepts_are_the_network(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(
+        7, activation="tanh", hidden_layer_sizes=(9,), max_iter=3, random_state=0
+    ).fit(X + 5)
+    signal = X + 5
+    for index, (coef, intercept) in enumerate(
+        zip(model.coefs_, model.intercepts_, strict=True)
+    ):
+        signal = signal @ coef + intercept
+        if index < 3:
+            signal = np.tanh(signal)
+        if index == 1:
+            np.testing.assert_allclose(signal, model.transform(X + 5), atol=1e-10)
+    errors = model.feature_errors(X + 5)
+    np.testing.assert_allclose((X + 5 - signal) ** 2, errors, atol=1e-10)
+    np.testing.assert_allclose(errors.mean(axis=1), -model.score_samples(X + 5))
+
+
+# Units: offsets and scales
+
+
+def test_offsets_of_columns_do_not_matter(digits):
+    X, held_out, *_ = digits
+    model = ContractiveAutoencoder(8, max_iter=5, random_state=0)
+    expected = clone(model).fit(X).score_samples(held_out)
+    far = np.linspace(-1e6, 1e6, 64)
+    shifted = clone(model).fit(X + far).score_samples(held_out + far)
+    np.testing.assert_allclose(shifted, expected, rtol=1e-3)
+
+
+def test_overcomplete_code(digits):
+    X, held_out, *_ = digits
+    model = ContractiveAutoencoder(100, max_iter=5, random_state=0).fit(X)
+    assert model.transform(held_out).shape == (len(held_out), 100)
+    assert model.get_feature_names_out().shape == (100,)
+
+
+# Going on: warm start, partial_fit, early stopping
+
+
+def test_warm_start_goes_on_from_the_weights(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(
+        8, max_iter=3, warm_start=True, random_state=0, lam_warmup=0
+    )
+    model.fit(X)
+    first = model.score(X)
+    model.fit(X)
+    assert model.n_iter_ == len(model.loss_curve_) == 6
+    assert model.score(X) > first
+    assert model.loss_curve_[3] < model.loss_curve_[0]
+    cold = clone(model).set_params(warm_start=False).fit(X).fit(X)
+    assert cold.n_iter_ == 3
+    model.set_params(n_components=9)
+    with pytest.raises(ValueError, match="sizes.*warm_start=False"):
+        model.fit(X)
+    assert model.n_iter_ == 6
+
+
+def test_partial_fit_goes_on_and_counts_its_calls(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, lam=0.5, lam_warmup=4, random_state=0)
+    scores = []
+    for _ in range(6):
+        model.partial_fit(X)
+        scores.append(model.score(X))
+    assert model.n_iter_ == 6
+    assert model.history_["lam"] == [0, 0.125, 0.25, 0.375, 0.5, 0.5]
+    assert scores[3] > scores[0]
+    # the threshold follows the rows of the call
+    model.set_params(contamination=0.25).partial_fit(X[:100])
+    assert np.sum(model.predict(X[:100]) == -1) == 25
+
+
+def test_partial_fit_goes_on_after_fit(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, max_iter=20, random_state=0).fit(X)
+    before = model.score(X)
+    for _ in range(5):
+        model.partial_fit(X)
+    assert model.n_iter_ == 25
+    assert model.score(X) > before
+
+
+def test_partial_fit_learns_from_a_stream(digits):
+    X, held_out, *_ = digits
+    model = ContractiveAutoencoder(16, random_state=0)
+    for _ in range(5):
+        for chunk in np.array_split(X, 7):
+            model.partial_fit(chunk)
+    assert -model.score(held_out) < 0.7 * held_out.var(axis=0).mean()
+
+
+def test_early_stopping_watches_rows_set_aside(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(
+        8, early_stopping=True, max_iter=30, random_state=0
+    ).fit(X)
+    losses = model.history_["validation_loss"]
+    assert len(losses) == model.n_iter_
+    assert np.isfinite(losses).all()
+
+
+def test_short_fit_still_reaches_its_lam(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, max_iter=4, lam_warmup=50, random_state=0).fit(X)
+    assert model.history_["lam"] == [0, 0.05, 0.1, 0.1]
+
+
+# Failing safely
+
+
+def test_failed_refit_leaves_the_earlier_fit(cancer):
+    X = (cancer - cancer.mean()) / cancer.std()
+    model = ContractiveAutoencoder(5, max_iter=5, random_state=0).fit(X)
+    expected = model.score_samples(X)
+    other = X.iloc[:, :4].rename(columns=str.upper)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(other.assign(x=np.nan))
+    with pytest.raises(ValueError, match="MinMaxScaler"):
+        model.set_params(output_activation="sigmoid").fit(cancer.iloc[:, :4])
+    np.testing.assert_array_equal(model.score_samples(X), expected)
+    assert list(model.feature_names_in_) == list(X.columns)
+    assert model.n_features_in_ == 30
+
+
+def test_interrupted_fit_leaves_the_earlier_fit(digits, monkeypatch):
+    X, *_ = digits
+    model = ContractiveAutoencoder(5, max_iter=5, random_state=0).fit(X)
+    expected = model.score_samples(X)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skcae._training.Trainer._epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[:, :10])
+    np.testing.assert_array_equal(model.score_samples(X), expected)
+
+
+# Verbosity
+
+
+def test_silent_by_default(digits, capfd):
+    ContractiveAutoencoder(4, max_iter=2, random_state=0).fit(digits[0])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verbose_prints_a_bar_or_lines(digits, capfd):
+    ContractiveAutoencoder(4, max_iter=3, random_state=0, verbose=1).fit(digits[0])
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "epoch 3/3" in captured.err
+    ContractiveAutoencoder(4, max_iter=3, random_state=0, verbose=2).fit(digits[0])
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "penalty" in lines[0]
+
+
+# In company
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_lam_in_a_pipeline(digits, n_jobs):
+    X, _, y, _ = digits
+    model = make_pipeline(
+        StandardScaler(),
+        ContractiveAutoencoder(16, max_iter=10, random_state=0),
+        LogisticRegression(max_iter=500),
+    )
+    grid = {"contractiveautoencoder__lam": [0.01, 0.1, 1000.0]}
+    search = GridSearchCV(model, grid, cv=3, n_jobs=n_jobs).fit(X[:600], y[:600])
+    assert search.best_params_["contractiveautoencoder__lam"] < 1000
+    assert search.best_score_ > 0.8
+    alone = GridSearchCV(model[:-1], grid, cv=3, n_jobs=n_jobs).fit(X[:600])
+    # without labels it is reconstruction that decides, which prefers a small λ
+    assert alone.best_params_["contractiveautoencoder__lam"] < 1000
+    assert alone.best_estimator_.score_samples(X).shape == (len(X),)
+
+
+def test_result_does_not_depend_on_the_number_of_jobs(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, max_iter=5, random_state=0)
+    scores = [
+        GridSearchCV(model, {"lam": [0.1, 1.0]}, cv=2, n_jobs=n_jobs)
+        .fit(X[:300])
+        .cv_results_["mean_test_score"]
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+def test_anomalies_of_a_real_table_are_found():
+    X, y = load_breast_cancer(return_X_y=True)
+    benign, malignant = np.random.default_rng(0).permutation(X[y == 1]), X[y == 0]
+    model = make_pipeline(StandardScaler(), ContractiveAutoencoder(random_state=0))
+    model.fit(benign[:250])
+    held_out = np.r_[benign[250:], malignant]
+    truth = np.r_[np.zeros(len(benign) - 250), np.ones(len(malignant))]
+    assert roc_auc_score(truth, -model.score_samples(held_out)) > 0.93
+    assert np.mean(model.predict(benign[250:]) == -1) < 0.1
+
+
+# The other objectives, and denoising
+
+
+def test_whole_objective_trains(digits):
+    X = MinMaxScaler(clip=True).fit_transform(digits[0])
+    model = ContractiveAutoencoder(
+        32,
+        activation="sigmoid",
+        output_activation="sigmoid",
+        loss="log_loss",
+        penalty="reconstruction",
+        max_iter=30,
+        lam=0.001,
+        random_state=0,
+    ).fit(X)
+    assert model.loss_curve_[-1] < 0.9 * model.loss_curve_[0]
+    assert model.penalty_method_ == "hutchinson"
+    assert (model.score_samples(X) < 0).all()
+
+
+def test_denoising_autoencoder_denoises_better_than_a_plain_one(digits, rng):
+    X, held_out, *_ = digits
+    noisy = held_out + 0.8 * rng.normal(size=held_out.shape)
+
+    def error(noise_std):
+        model = ContractiveAutoencoder(
+            lam=0, noise_std=noise_std, max_iter=100, random_state=0
+        ).fit(X)
+        restored = model.inverse_transform(model.transform(noisy))
+        return np.mean((restored - held_out) ** 2)
+
+    assert error(0.8) < 0.8 * error(0)

@@ -1,0 +1,125 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from oracle import jacobians, random_network
+
+from skcae import _jacobian
+from skcae._network import ACTIVATIONS
+
+SIZES = [(5, 7), (5, 3), (9, 4, 6), (5, 7, 4), (9, 4, 3, 6), (5, 8, 6, 4, 7)]
+
+
+def layers_and_truth(sizes, name, n_layers=None, tied=True):
+    network = random_network(sizes, name, tied)
+    rows = torch.randn(11, sizes[0], dtype=torch.float64)
+    n_layers = n_layers or network.depth
+    truth = jacobians(network, network.weights, network.biases, rows, n_layers)
+    return network.forward(rows)[:n_layers], truth
+
+
+def relative(actual, expected):
+    return ((actual - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_jacobian_and_exact_norm_match_brute_force(sizes, name):
+    layers, truth = layers_and_truth(sizes, name)
+    norms = truth.square().sum((1, 2))
+    assert relative(_jacobian.jacobian(layers), truth) < 1e-12
+    assert relative(_jacobian.squared_norms(layers), norms) < 1e-10
+    if len(layers) > 1:
+        assert relative(_jacobian.exact(layers)[0], norms) < 1e-10
+
+
+@pytest.mark.parametrize("sizes", SIZES[:2])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_whole_reconstruction_matches_brute_force(sizes, name):
+    layers, truth = layers_and_truth(sizes, name, n_layers=2)
+    norms = truth.square().sum((1, 2))
+    assert relative(_jacobian.closed_form(layers)[0], norms) < 1e-10
+    assert relative(_jacobian.exact(layers)[0], norms) < 1e-10
+
+
+def test_exact_norm_does_not_depend_on_chunks(monkeypatch):
+    layers, _ = layers_and_truth((5, 8, 6, 4), "silu")
+    whole_grads = [torch.zeros_like(layer.weight) for layer in layers]
+    whole, whole_slopes = _jacobian.exact(layers, whole_grads)
+    monkeypatch.setattr(_jacobian, "_CHUNK_ELEMENTS", 4 * 8 * 3)
+    grads = [torch.zeros_like(layer.weight) for layer in layers]
+    norms, slopes = _jacobian.exact(layers, grads)
+    torch.testing.assert_close(norms, whole, rtol=1e-13, atol=0)
+    for ours, theirs in zip(grads + slopes, whole_grads + whole_slopes, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("sizes", [(6, 5), (6, 8, 4), (4, 6, 6, 8)])
+def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
+    layers, truth = layers_and_truth(sizes, "tanh")
+    row, n_probes = 3, 20_000
+    repeated = [layer.rows(row, row + 1) for layer in layers]
+    for layer in repeated:
+        for name in ("inputs", "preactivations", "outputs", "slope"):
+            tensor = getattr(layer, name)
+            setattr(layer, name, tensor.expand(n_probes, -1))
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.empty(n_probes, sizes[-1], dtype=torch.float64)
+    signs.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
+    estimates, _ = _jacobian.hutchinson(repeated, signs)
+
+    # Var = 2 (||J J'||_F^2 - sum of squared diagonal entries)
+    gram = truth[row] @ truth[row].T
+    variance = 2 * (gram.square().sum() - gram.diagonal().square().sum()).item()
+    error = (estimates.mean() - truth[row].square().sum()).item()
+    assert abs(error) < 4 * math.sqrt(variance / n_probes)
+    assert estimates.var().item() == pytest.approx(variance, rel=0.1)
+
+
+def test_norm_is_not_negative_and_zero_for_a_constant_code():
+    layers, _ = layers_and_truth((5, 4, 3), "sigmoid")
+    assert (_jacobian.squared_norms(layers) > 0).all()
+    network = random_network((5, 4, 3), "sigmoid", tied=True)
+    network.weights[0].zero_()
+    layers = network.forward(torch.randn(3, 5, dtype=torch.float64))[:2]
+    assert not _jacobian.squared_norms(layers).any()
+
+
+@pytest.mark.parametrize("sizes", [(6, 4), (6, 8, 4)])
+def test_norm_is_unchanged_by_an_orthogonal_map_before_the_encoder(sizes, rng):
+    orthogonal = torch.from_numpy(np.linalg.qr(rng.normal(size=(6, 6)))[0])
+    network = random_network(sizes, "silu", tied=True)
+    rows = torch.randn(9, 6, dtype=torch.float64)
+    before = _jacobian.squared_norms(network.forward(rows)[: network.depth])
+    network.weights[0].copy_(network.weights[0] @ orthogonal.T)
+    rotated = network.forward(rows @ orthogonal.T)[: network.depth]
+    torch.testing.assert_close(_jacobian.squared_norms(rotated), before)
+
+
+def test_linear_encoder_has_the_norm_of_its_weights_everywhere():
+    network = random_network((6, 5, 4), "identity", tied=True)
+    layers = network.forward(torch.randn(8, 6, dtype=torch.float64))[:2]
+    product = network.weights[1] @ network.weights[0]
+    torch.testing.assert_close(
+        _jacobian.squared_norms(layers), product.square().sum().expand(8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "names", "widths", "chosen"),
+    [
+        ("auto", ["silu"], [784, 1000], "closed_form"),
+        ("exact", ["silu"], [784, 1000], "closed_form"),
+        ("hutchinson", ["silu"], [784, 1000], "hutchinson"),
+        ("auto", ["silu", "identity"], [30, 64, 30], "closed_form"),
+        ("auto", ["silu", "identity"], [784, 1000, 784], "hutchinson"),
+        ("auto", ["silu", "silu"], [30, 64, 2], "exact"),
+        ("auto", ["silu", "silu"], [30, 64, 64], "hutchinson"),
+        ("exact", ["silu", "silu"], [30, 64, 64], "exact"),
+        ("auto", ["silu"] * 3, [784, 256, 128, 64], "hutchinson"),
+    ],
+)
+def test_method_is_chosen_by_cost(method, names, widths, chosen):
+    activations = [ACTIVATIONS[name] for name in names]
+    assert _jacobian.choose_method(method, activations, widths) == chosen

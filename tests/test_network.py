@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from oracle import random_network
+
+from skcae._network import ACTIVATIONS, Network
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_slope_and_curvature_are_derivatives(name):
+    activation = ACTIVATIONS[name]
+    z = torch.linspace(-15, 15, 601, dtype=torch.float64) + 1e-3
+    z.requires_grad_()
+    value = activation.value(z)
+    (slope,) = torch.autograd.grad(value.sum(), z, create_graph=True)
+    ours = activation.slope(z, value) if activation.slope else torch.ones_like(z)
+    torch.testing.assert_close(ours, slope, rtol=1e-12, atol=1e-12)
+    curvature = torch.zeros_like(z)
+    if activation.curvature:
+        (curvature,) = torch.autograd.grad(slope.sum(), z)
+        torch.testing.assert_close(
+            activation.curvature(z, value, ours), curvature, rtol=1e-10, atol=1e-12
+        )
+    elif slope.requires_grad:
+        (curvature,) = torch.autograd.grad(slope.sum(), z)
+        assert not curvature.any()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_extreme_inputs_stay_finite(name):
+    activation = ACTIVATIONS[name]
+    z = torch.tensor([-1e30, -1e4, 0.0, 1e4, 1e30])
+    value = activation.value(z)
+    assert value.isfinite().all()
+    if activation.slope:
+        slope = activation.slope(z, value)
+        assert slope.isfinite().all()
+        if activation.curvature:
+            assert activation.curvature(z, value, slope).isfinite().all()
+
+
+def test_tied_decoder_is_the_encoder_transposed_in_the_same_memory():
+    network = random_network([5, 4, 3], "tanh", tied=True)
+    for encoder, decoder in zip(
+        network.weights[:2], reversed(network.weights[2:]), strict=True
+    ):
+        assert encoder.data_ptr() == decoder.data_ptr()
+        assert torch.equal(encoder.T, decoder)
+    n_weights, n_biases = 5 * 4 + 4 * 3, 4 + 3 + 4 + 5
+    assert network.parameters.numel() == n_weights + n_biases
+    assert network.flat_weights().numel() == n_weights
+
+
+def test_untied_network_has_weights_of_its_own_everywhere():
+    network = random_network([5, 4, 3], "tanh", tied=False)
+    assert len({weight.data_ptr() for weight in network.weights}) == 4
+    assert [tuple(weight.shape) for weight in network.weights] == network.shapes
+
+
+def test_encode_and_decode_are_the_two_halves_of_forward():
+    network = random_network([5, 4, 3], "silu", tied=False)
+    rows = torch.randn(7, 5, dtype=torch.float64)
+    layers = network.forward(rows)
+    codes = network.encode(rows)
+    assert torch.equal(codes, layers[1].outputs)
+    assert torch.equal(network.decode(codes), layers[-1].outputs)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", [(6, 3), (6, 40), (6, 20, 10, 4)])
+def test_network_starts_centred_and_no_worse_than_the_means(sizes, name, tied):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 6, generator=generator) * 3 + 100
+    rows[:, 0] = 7.0
+    network = Network(sizes, [name] * (2 * len(sizes) - 3) + ["identity"], tied)
+    network.initialise(generator, rows, rows.mean(0))
+    layers = network.forward(rows)
+    for layer in layers[:-1]:
+        scale = layer.preactivations.std() + 1e-6
+        assert (layer.preactivations.mean(0).abs() < 1e-2 * scale + 1e-3).all()
+    error = (rows - layers[-1].outputs).square().mean()
+    assert error <= rows.var(0, correction=0).mean() * 1.01
+    np.testing.assert_allclose(layers[-1].outputs.mean(0), rows.mean(0), rtol=1e-3)
+
+
+def test_network_draws_from_its_generator_only():
+    def parameters(seed):
+        rows = torch.linspace(-1, 1, 60).view(10, 6)
+        network = Network((6, 3), ["silu", "identity"], True)
+        network.initialise(torch.Generator().manual_seed(seed), rows, rows.mean(0))
+        return network.parameters
+
+    torch.manual_seed(1)
+    first = parameters(0)
+    torch.manual_seed(2)
+    assert torch.equal(first, parameters(0))
+    assert not torch.equal(first, parameters(1))

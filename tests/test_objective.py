@@ -1,0 +1,120 @@
+import pytest
+import torch
+from oracle import jacobians, objective, random_network
+
+from skcae import _jacobian
+from skcae._network import ACTIVATIONS
+from skcae._objective import Objective, constant_losses
+
+LAM = 0.7
+
+
+def build(sizes, name, tied, loss, penalty, method):
+    output = "sigmoid" if loss == "log_loss" else "identity"
+    network = random_network(sizes, name, tied, output=output)
+    n_layers = network.depth * (1 if penalty == "encoder" else 2)
+    activations = network.activations[:n_layers]
+    if method == "exact" and _jacobian.has_closed_form(activations):
+        method = "closed_form"
+    return Objective(network, loss, n_layers, method)
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+@pytest.mark.parametrize("penalty", ["encoder", "reconstruction"])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", [(5, 7), (5, 7, 4), (8, 4, 6, 3), (5, 7, 4, 6, 3)])
+def test_gradient_matches_autograd(sizes, name, tied, loss, penalty, method):
+    ours = build(sizes, name, tied, loss, penalty, method)
+    network = ours.network
+    rows = torch.rand(6, sizes[0], dtype=torch.float64)
+    gradient = torch.zeros_like(network.parameters)
+    generator = torch.Generator().manual_seed(1)
+    error, norm = ours.gradient(rows, LAM, generator, gradient, scale=2.0)
+
+    signs = None
+    if ours.method == "hutchinson":
+        n_out = network.shapes[ours.penalty_depth - 1][0]
+        signs = torch.empty(6, n_out, dtype=torch.float64)
+        same = torch.Generator().manual_seed(1)
+        signs.bernoulli_(0.5, generator=same).mul_(2).sub_(1)
+    flat = network.parameters.clone().requires_grad_()
+    value = objective(
+        network,
+        flat,
+        rows,
+        loss=loss,
+        lam=LAM,
+        n_layers=ours.penalty_depth,
+        signs=signs,
+    )
+    (expected,) = torch.autograd.grad(value, flat)
+    assert (gradient / 2 - expected).norm() < 1e-8 * expected.norm()
+    assert ((error + LAM * norm) / rows.numel()).item() == pytest.approx(
+        value.item(), rel=1e-10
+    )
+
+
+def test_exact_penalty_reaches_every_weight_of_the_encoder():
+    # neither frozen weights nor the last layer alone: all of them feel it
+    ours = build((6, 5, 4, 3), "tanh", False, "squared_error", "encoder", "exact")
+    rows = torch.rand(6, 6, dtype=torch.float64)
+    generator = torch.Generator()
+    with_penalty = torch.zeros_like(ours.network.parameters)
+    without = torch.zeros_like(ours.network.parameters)
+    ours.gradient(rows, 1.0, generator, with_penalty)
+    ours.gradient(rows, 0.0, generator, without)
+    weights, _ = ours.network.views(with_penalty - without)
+    assert all(weight.abs().max() > 1e-4 for weight in weights[:3])
+    assert not any(weight.any() for weight in weights[3:])
+
+
+def test_penalty_is_not_the_gradient_of_summed_outputs():
+    ours = build((6, 5), "tanh", True, "squared_error", "encoder", "exact")
+    rows = torch.rand(6, 6, dtype=torch.float64)
+    network = ours.network
+    jacobian = jacobians(network, network.weights, network.biases, rows, 1)
+    _, norm = ours.terms(rows, torch.Generator())
+    assert norm.item() == pytest.approx(jacobian.square().sum().item())
+    summed = jacobian.sum(1).square().sum().item()
+    assert abs(norm.item() - summed) > 0.1 * norm.item()
+
+
+def test_lam_zero_is_the_plain_autoencoder():
+    ours = build((5, 7, 4), "silu", True, "squared_error", "encoder", "exact")
+    rows = torch.rand(6, 5, dtype=torch.float64)
+    gradient = torch.zeros_like(ours.network.parameters)
+    error, norm = ours.gradient(rows, 0.0, torch.Generator(), gradient)
+    assert norm is None
+    flat = ours.network.parameters.clone().requires_grad_()
+    value = objective(
+        ours.network, flat, rows, loss="squared_error", lam=0.0, n_layers=2
+    )
+    (expected,) = torch.autograd.grad(value, flat)
+    torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-14)
+    assert error.item() / rows.numel() == pytest.approx(value.item())
+
+
+def test_noise_corrupts_the_input_and_not_the_target():
+    ours = build((5, 5), "identity", True, "squared_error", "encoder", "exact")
+    ours.noise_std = 0.5
+    network = ours.network
+    network.weights[0].copy_(torch.eye(5))
+    for bias in network.biases:
+        bias.zero_()
+    rows = torch.randn(20_000, 5, dtype=torch.float64)
+    error, _ = ours.terms(rows, torch.Generator().manual_seed(0))
+    # the identity reconstructs the noisy row: what is left is the noise
+    assert error.item() / rows.numel() == pytest.approx(0.25, rel=0.02)
+
+
+def test_log_loss_of_a_perfect_constant_is_zero():
+    rows = torch.rand(1, 4, dtype=torch.float64).expand(3, -1)
+    torch.testing.assert_close(
+        constant_losses("log_loss", rows, rows[0]),
+        torch.zeros(3, 4, dtype=torch.float64),
+        rtol=0,
+        atol=1e-12,
+    )
+    assert (constant_losses("log_loss", rows, rows[0] * 0.9) > 0).all()

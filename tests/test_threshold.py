@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from skcae._threshold import auto_offset, quantile_offset, training_optimism
+
+
+@pytest.mark.parametrize("n", [2, 3, 101, 300])
+@pytest.mark.parametrize("contamination", [1e-6, 0.1, 0.5])
+def test_quantile_flags_its_share_between_two_scores(n, contamination, rng):
+    scores = -rng.chisquare(5, size=n)
+    offset = quantile_offset(scores, contamination)
+    expected = min(max(1, round(contamination * n)), n - 1)
+    assert np.sum(scores < offset) == expected
+    assert np.abs(scores - offset).min() > 0
+
+
+def test_auto_flags_few_clean_rows_and_at_least_one(rng):
+    shares = []
+    for _ in range(50):
+        scores = -rng.chisquare(10, size=1000)
+        flagged = np.mean(scores < auto_offset(scores))
+        assert flagged >= 1 / 1000
+        shares.append(flagged)
+    assert np.mean(shares) < 0.005
+
+
+def test_auto_finds_gross_outliers(rng):
+    scores = -rng.chisquare(10, size=1000)
+    scores[:20] *= 50
+    flagged = scores < auto_offset(scores)
+    assert flagged[:20].all()
+    assert flagged.sum() < 25
+
+
+def test_log_normal_share_is_the_documented_one(rng):
+    errors = np.exp(rng.normal(size=200_000))
+    assert np.mean(-errors < auto_offset(-errors)) == pytest.approx(0.0035, rel=0.15)
+
+
+@pytest.mark.parametrize("scores", [[-1.0], [-1.0, -1.0, -1.0], [0.0, 0.0, 0.0]])
+def test_ties_flag_nothing_and_stay_finite(scores):
+    scores = np.array(scores)
+    for offset in (auto_offset(scores), quantile_offset(scores, 0.1)):
+        assert np.isfinite(offset)
+        assert not np.any(scores < offset)
+
+
+def test_perfect_rows_do_not_break_the_logarithm():
+    scores = np.array([0.0, 0.0, -1.0, -1.1, -0.9, -1.05, -30.0])
+    assert np.isfinite(auto_offset(scores))
+
+
+def test_optimism_is_that_of_a_linear_fit(rng):
+    # PCA's error on other rows over that on its own: twenty directions and noise
+    n, d, k = 100, 60, 20
+    signal = 100 * rng.normal(size=(k, d))
+    ratios = []
+    for _ in range(30):
+        X, other = rng.normal(size=(2, n, k)) @ signal + rng.normal(size=(2, n, d))
+        directions = np.linalg.svd(X, full_matrices=False)[2][:k]
+        ours, theirs = (
+            np.mean((rows - rows @ directions.T @ directions) ** 2)
+            for rows in (X, other)
+        )
+        ratios.append(theirs / ours)
+    assert training_optimism(n, k) == pytest.approx(np.mean(ratios), rel=0.05)
+    assert training_optimism(n, 0) == 1
+    assert training_optimism(10, 10_000) == 4

@@ -1,0 +1,288 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from skcae import ContractiveAutoencoder
+from skcae._batches import Rows
+from skcae._network import ACTIVATIONS, Network
+from skcae._objective import Objective
+from skcae._training import HISTORY, Settings, Trainer, TrainingDivergedError
+
+CPU = torch.device("cpu")
+
+
+def trainer_on(X, seed=0, *, sizes=(6, 4), **changes):
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(sizes, ["silu"] * (2 * len(sizes) - 3) + ["identity"], True)
+    rows = Rows(X, X.mean(0), CPU)
+    sample = rows.take(torch.arange(len(X)))
+    network.initialise(generator, sample, torch.zeros(X.shape[1]))
+    settings = {
+        "lam": 0.1,
+        "learning_rate_init": 1e-2,
+        "batch_size": 16,
+        "tol": 0.0,
+        "n_iter_no_change": 1000,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "lam_warmup": 0,
+        "unit": X.var(0).mean(),
+    } | changes
+    objective = Objective(network, "squared_error", len(sizes) - 1, "closed_form")
+    return Trainer(objective, Settings(**settings), generator), rows
+
+
+@pytest.fixture
+def table(rng):
+    return rng.normal(size=(64, 3)) @ rng.normal(size=(3, 6))
+
+
+def test_history_holds_one_finite_entry_an_epoch(table):
+    trainer, rows = trainer_on(table)
+    trainer.run(rows, None, 7)
+    assert set(trainer.history) == set(HISTORY)
+    assert {len(values) for values in trainer.history.values()} == {7}
+    for name, values in trainer.history.items():
+        if name != "validation_loss":
+            assert np.isfinite(values).all()
+    assert np.isnan(trainer.history["validation_loss"]).all()
+    history = {name: np.array(values) for name, values in trainer.history.items()}
+    np.testing.assert_allclose(
+        history["loss"], history["reconstruction"] + history["lam"] * history["penalty"]
+    )
+    assert trainer.history["loss"][-1] < 0.8 * trainer.history["loss"][0]
+
+
+def test_lam_warms_up_linearly_and_is_watched_meanwhile(table):
+    trainer, rows = trainer_on(table, lam=2.0, lam_warmup=4)
+    trainer.run(rows, None, 6)
+    assert trainer.history["lam"] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    assert trainer.history["penalty"][0] > 0
+
+
+def test_warm_up_counts_epochs_that_came_before(table):
+    trainer, rows = trainer_on(table, lam=2.0, lam_warmup=4)
+    trainer.epochs = 3
+    trainer.run_once(rows)
+    assert trainer.history["lam"] == [1.5]
+
+
+def test_watching_the_penalty_does_not_change_training(table):
+    # the norm that is only looked at while λ is 0 draws from its own stream
+    trainer, rows = trainer_on(table, lam=0.0)
+    trainer.run(rows, None, 3)
+    other, rows = trainer_on(table, lam=0.0)
+    other._terms = lambda batch: (torch.tensor(1.0), torch.tensor(1.0))
+    other.run(rows, None, 3)
+    assert torch.equal(trainer._parameters, other._parameters)
+
+
+def test_gradients_are_clipped(table):
+    trainer, rows = trainer_on(table, max_grad_norm=1e-3)
+    seen = []
+    step = trainer._adam.step
+    trainer._adam.step = lambda: (seen.append(trainer._parameters.grad.norm()), step())
+    trainer.run(rows, None, 1)
+    assert max(seen) <= 1e-3 * 1.0001
+    assert trainer.history["grad_norm"][0] > 1e-2
+
+
+def test_weight_decay_is_decoupled_and_spares_biases(table):
+    trainer, rows = trainer_on(table, weight_decay=0.5, batch_size=64)
+    plain, _ = trainer_on(table, batch_size=64)
+    trainer.run(rows, None, 1)
+    plain.run(rows, None, 1)
+    n_weights = plain.objective.network.flat_weights().numel()
+    factor = torch.full_like(plain._parameters, 1.0)
+    factor[:n_weights] = 1 - 1e-2 * 0.5
+    torch.testing.assert_close(trainer._parameters, plain._parameters * factor)
+
+
+def test_stops_when_nothing_improves(table):
+    trainer, rows = trainer_on(table, tol=1e9, n_iter_no_change=3, lam_warmup=4)
+    trainer.run(rows, None, 100)
+    # epoch 5 is the first at full λ; the three after it improve on nothing
+    assert trainer.epochs == 5 + 3
+
+
+def test_early_stopping_restores_the_best_weights(rng):
+    # eight rows of noise in thirty columns: there is nothing to learn but them
+    table = rng.normal(size=(64, 30))
+    trainer, _ = trainer_on(table, sizes=(30, 40), lam=1e-3)
+    training = Rows(table, table.mean(0), CPU, np.arange(8))
+    watched = Rows(table, table.mean(0), CPU, np.arange(8, 64))
+    trainer.run(training, watched, 300)
+    losses = trainer.history["validation_loss"]
+    assert min(losses) < 0.95 * losses[-1]
+    assert trainer._loss(watched) == pytest.approx(min(losses))
+
+
+def test_an_exploding_epoch_is_undone(table):
+    trainer, rows = trainer_on(table, learning_rate_init=1e6, max_grad_norm=None)
+    before = trainer._parameters.clone()
+    trainer.run(rows, None, 5)
+    assert trainer._parameters.isfinite().all()
+    assert not torch.equal(trainer._parameters, before)
+    assert trainer.history["learning_rate"][0] < 1e6
+    assert max(trainer.history["reconstruction"]) <= 1.5 * trainer.settings.unit
+
+
+def test_non_finite_steps_are_undone_and_then_given_up(table):
+    trainer, rows = trainer_on(table)
+    trainer.run(rows, None, 2)
+    trainer.objective.gradient = lambda *args: (torch.tensor(math.nan),) * 2
+    good = trainer._parameters.clone()
+    with pytest.raises(TrainingDivergedError) as caught:
+        trainer.run_once(rows)
+    assert caught.value.epoch == 3
+    assert caught.value.term == "reconstruction"
+    # back by up to two epochs, to weights that were good
+    assert trainer._parameters.isfinite().all()
+    assert (trainer._parameters - good).abs().max() < 0.5
+
+
+def test_optimizer_state_goes_on_exactly(table):
+    whole, rows = trainer_on(table, batch_size=64)
+    whole.run_once(rows)
+    whole.run_once(rows)
+    first, rows = trainer_on(table, batch_size=64)
+    first.run_once(rows)
+    second = Trainer(
+        first.objective,
+        first.settings,
+        torch.Generator(),
+        epochs=1,
+        optimizer_state=first.optimizer_state,
+    )
+    second.run_once(rows)
+    torch.testing.assert_close(whole._parameters, second._parameters)
+
+
+# The networks and settings of tutorials that diverge
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Digits enlarged to 28 x 28, in [0, 1]."""
+    from sklearn.datasets import load_digits
+
+    small = load_digits().images / 16
+    large = np.kron(small, np.ones((1, 4, 4)))[:, 2:30, 2:30]
+    return large.reshape(len(large), 784)
+
+
+def tutorial(**changes):
+    """784-128 ReLU-32 linear with λ = 0.1 in the convention of its code."""
+    return ContractiveAutoencoder(
+        **{
+            "n_components": 32,
+            "hidden_layer_sizes": (128,),
+            "activation": "relu",
+            "code_activation": "identity",
+            "output_activation": "sigmoid",
+            "tied_weights": False,
+            "lam": 784 * 0.1,
+            "lam_warmup": 0,
+            "max_grad_norm": None,
+            "batch_size": 128,
+            "max_iter": 6,
+            "random_state": 0,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes"),
+    [
+        (1, {}),
+        (1, {"lam": 1e5}),
+        (1, {"learning_rate_init": 0.3}),
+        (1, {"lam": 1e5, "learning_rate_init": 0.3}),
+        (255, {"output_activation": "identity"}),
+        (255, {"output_activation": "identity", "learning_rate_init": 0.3}),
+        (255, {"output_activation": "identity", "lam": 1e5}),
+    ],
+)
+def test_tutorial_network_ends_finite_and_no_worse_than_the_means(
+    images, scale, changes
+):
+    X = images * scale
+    model = tutorial(**changes).fit(X)
+    assert all(np.isfinite(coef).all() for coef in model.coefs_)
+    assert -model.score(X) <= 1.01 * X.var(axis=0).mean()
+
+
+def test_sigmoid_on_raw_pixels_is_told_to_scale_them(images):
+    with pytest.raises(ValueError, match=r"MinMaxScaler.*output_activation"):
+        tutorial().fit(images * 255)
+
+
+def wild_setting(rng):
+    """A table and parameters such as nobody should combine."""
+    n, d = int(rng.integers(2, 150)), int(rng.integers(1, 20))
+    X = rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
+    kind = rng.choice(["raw", "huge", "tiny", "constant"])
+    if kind == "raw":
+        X = X * 10.0 ** rng.uniform(-3, 4, size=d) + 100 * rng.normal(size=d)
+    elif kind == "huge":
+        X = X * 10.0 ** rng.uniform(3, 8)
+    elif kind == "tiny":
+        X = X * 10.0 ** rng.uniform(-8, -3)
+    else:
+        X[:, rng.random(d) < 0.5] = 10.0 ** rng.uniform(-3, 6)
+    lam = float(rng.choice([0, 10.0 ** rng.uniform(-3, 8)]))
+    return X, {
+        "n_components": int(rng.integers(1, 30)),
+        "hidden_layer_sizes": tuple(
+            rng.integers(1, 30, size=rng.integers(0, 3)).tolist()
+        ),
+        "activation": str(rng.choice(list(ACTIVATIONS))),
+        "output_activation": str(rng.choice(["identity", "sigmoid"], p=[0.9, 0.1])),
+        "tied_weights": bool(rng.random() < 0.5),
+        "lam": lam,
+        "penalty": str(rng.choice(["encoder", "reconstruction"])),
+        "penalty_method": str(rng.choice(["auto", "exact", "hutchinson"])),
+        "learning_rate_init": float(10.0 ** rng.uniform(-4, 0)),
+        "max_grad_norm": [None, 1.0][int(rng.integers(2))],
+        "lam_warmup": int(rng.integers(0, 6)),
+        "noise_std": float(rng.choice([0, 0.3], p=[0.8, 0.2])),
+        "early_stopping": bool(rng.random() < 0.3),
+        "max_iter": 15,
+    }
+
+
+def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
+    errors = []
+    for seed in range(200):
+        X, parameters = wild_setting(rng)
+        model = ContractiveAutoencoder(**parameters, random_state=seed)
+        try:
+            model.fit(X)
+        except ValueError as error:
+            errors.append(str(error))
+            continue
+        assert np.isfinite(model.score_samples(X)).all(), parameters
+        assert np.isfinite(model.transform(X)).all(), parameters
+        bound, mean_square = X.var(axis=0).mean(), np.square(X).mean()
+        if bound < 1e-12 * mean_square:
+            bound = 1e-4 * mean_square  # nothing varies
+        assert -model.score(X) <= 1.01 * bound, parameters
+    assert len(errors) <= 50
+    for error in errors:
+        assert "learning_rate_init (now" in error
+        assert "lam (now" in error
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["cancer", "digits"])
+def test_raw_tables_fit_better_than_their_means(name, activation, cancer):
+    from sklearn.datasets import load_digits
+
+    X = cancer.to_numpy() if name == "cancer" else load_digits().data
+    model = ContractiveAutoencoder(
+        activation=activation, lam=0.1, max_iter=50, random_state=0
+    ).fit(X)
+    assert -model.score(X) < 0.99 * X.var(axis=0).mean()

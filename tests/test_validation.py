@@ -1,0 +1,129 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skcae import ContractiveAutoencoder
+from skcae._validation import cure
+
+BAD = {
+    "n_components": [0, -1, 2.5, "3", None, True, np.nan],
+    "hidden_layer_sizes": [5, (0,), (3.5,), "8", None, [(4,)]],
+    "activation": ["gelu", None, 3],
+    "code_activation": ["Relu", 1],
+    "decoder_activation": ["none", 1],
+    "output_activation": ["tanh", None],
+    "loss": ["mse", None],
+    "lam": [-0.1, np.nan, np.inf, "0.1", None, True],
+    "penalty": ["decoder", None],
+    "penalty_method": ["closed_form", None],
+    "tied_weights": [1, "yes", None],
+    "noise_std": [-1, np.inf, None],
+    "learning_rate_init": [0, -1e-3, np.inf, None],
+    "batch_size": [0, -1, 2.5, "full", None],
+    "max_iter": [0, 1.5, None],
+    "tol": [-1e-4, None],
+    "n_iter_no_change": [0, np.inf],
+    "early_stopping": [0, "no"],
+    "validation_fraction": [0, 1, -0.1, None],
+    "weight_decay": [-1, None],
+    "max_grad_norm": [0, -1, np.inf, "1"],
+    "lam_warmup": [-1, 2.5, None],
+    "warm_start": [None, 1],
+    "contamination": [0, 0.6, -0.1, "Auto", None, np.nan],
+    "random_state": ["seed", -1],
+    "device": ["gpu", 3, None, "cuda:99"],
+    "verbose": [-1, 3, "yes", None],
+}
+
+
+def test_every_parameter_is_tried():
+    assert set(BAD) == set(ContractiveAutoencoder().get_params())
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        (method, name, value)
+        for method in ("fit", "partial_fit")
+        for name in BAD
+        for value in BAD[name]
+        # partial_fit goes on with the random state of the first call
+        if (method, name) != ("partial_fit", "random_state")
+    ],
+)
+def test_bad_parameters_are_named_and_nothing_fitted_is_lost(method, name, value, rng):
+    X = rng.normal(size=(20, 3))
+    model = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    before = model.score_samples(X)
+    model.set_params(**{name: value})
+    with pytest.raises((ValueError, TypeError)) as caught:
+        getattr(model, method)(X)
+    shown = "seed" if name == "random_state" else name
+    assert shown in str(caught.value).lower()
+    model.set_params(device="cpu")
+    np.testing.assert_array_equal(model.score_samples(X), before)
+
+
+def test_log_loss_needs_a_sigmoid_and_values_in_its_range(rng):
+    X = pd.DataFrame(rng.uniform(size=(20, 3)), columns=["a", "b", "c"])
+    model = ContractiveAutoencoder(2, loss="log_loss", max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="output_activation='sigmoid'"):
+        model.fit(X)
+    model.set_params(output_activation="sigmoid").fit(X)
+    wrong = X.assign(b=X["b"] * 255)
+    with pytest.raises(ValueError, match="Column 'b' .*log_loss"):
+        model.fit(wrong)
+    with pytest.raises(ValueError, match="Column 'b' .*log_loss"):
+        model.score_samples(wrong)
+
+
+def test_column_beyond_float32_is_named(rng):
+    X = rng.normal(size=(20, 3))
+    X[4, 1] = 1e20
+    with pytest.raises(ValueError, match="Column 1 .* float32"):
+        ContractiveAutoencoder(2, max_iter=2).fit(X)
+
+
+def test_accepted_forms(rng):
+    X = rng.normal(size=(20, 3))
+    ContractiveAutoencoder(
+        np.int64(2),
+        hidden_layer_sizes=[np.int32(4)],
+        lam=np.float32(0.5),
+        tied_weights=np.True_,
+        max_grad_norm=None,
+        device=torch.device("cpu"),
+        random_state=np.random.RandomState(0),
+        max_iter=1,
+    ).fit(X)
+
+
+def test_nothing_is_raised_before_fit():
+    model = ContractiveAutoencoder(np.array([1, 2]), device=np.array(["a", "b"]))
+    model.set_params(lam=np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="n_components"):
+        model.fit(np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes", "term", "first"),
+    [
+        (1, {}, "reconstruction", "Lower learning_rate_init"),
+        (1, {}, "penalty", "Lower lam"),
+        (1e6, {}, "penalty", "Bring the columns to a common scale"),
+        (1e-6, {}, "reconstruction", "Bring the columns to a common scale"),
+        (5, {"output_activation": "sigmoid"}, "penalty", "Scale the columns to"),
+    ],
+)
+def test_cure_names_the_likeliest_culprit_first(rng, scale, changes, term, first):
+    X = rng.normal(size=(50, 3)) * [0.5, 1, 0.2] * scale
+    parameters = SimpleNamespace(**ContractiveAutoencoder(**changes).get_params())
+    message = cure(X, parameters, ["a", "b", "c"], term)
+    assert message.startswith(first)
+    assert "lam (now 0.1)" in message
+    assert "learning_rate_init (now 0.001)" in message
+    if "common scale" in first:
+        assert "column 'b'" in message
