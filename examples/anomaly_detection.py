@@ -1,0 +1,86 @@
+"""Score a table for anomalies, and say why.
+
+Trains on healthy rows of the breast cancer table that scikit-learn ships, scores
+rows it has not seen, healthy and malignant, and shows the worst of them with the
+columns that give them away.
+"""
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_breast_cancer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcae import ContractiveAutoencoder
+
+OUTPUT = Path(__file__).parent / "output"
+
+# %% Train on three quarters of the benign rows; score the rest and the malignant.
+table = load_breast_cancer(as_frame=True)
+benign = table.data[table.target == 1]
+malignant = table.data[table.target == 0]
+train, unseen = train_test_split(benign, test_size=0.25, random_state=0)
+test = pd.concat([unseen, malignant])
+is_anomaly = np.r_[np.zeros(len(unseen)), np.ones(len(malignant))]
+
+# %% Fit, score, and compare.
+model = make_pipeline(StandardScaler(), ContractiveAutoencoder(random_state=0))
+model.fit(train)
+scores = model.score_samples(test)
+
+forest = IsolationForest(random_state=0).fit(train)
+scaler = StandardScaler().fit(train)
+pca = PCA(n_components=0.9).fit(scaler.transform(train))
+scaled = scaler.transform(test)
+restored = pca.inverse_transform(pca.transform(scaled))
+pca_scores = -np.mean((scaled - restored) ** 2, axis=1)
+
+print("AUROC, anomalies against unseen benign rows")
+for name, its_scores in {
+    "ContractiveAutoencoder": scores,
+    "IsolationForest": forest.score_samples(test),
+    "PCA, 90 % of variance": pca_scores,
+}.items():
+    print(f"  {name:24} {roc_auc_score(is_anomaly, -its_scores):.3f}")
+
+# %% The threshold comes with the model.
+flagged = model.predict(test) == -1
+print(f"\nFlagged: {flagged[is_anomaly == 1].mean():.0%} of the malignant rows,")
+print(f"         {flagged[is_anomaly == 0].mean():.0%} of the unseen benign ones")
+
+# %% Why: each cell's share of its row's reconstruction error.
+errors = pd.DataFrame(
+    model[-1].feature_errors(model[:-1].transform(test)),
+    index=test.index,
+    columns=test.columns,
+)
+shares = errors.div(errors.sum(axis=1), axis=0)
+print("\nThe five most anomalous rows, each with its three worst columns")
+worst = test.index[np.argsort(scores)[:5]]
+for row in worst:
+    columns = shares.loc[row].nlargest(3)
+    reasons = ", ".join(f"{column} ({share:.0%})" for column, share in columns.items())
+    print(f"  row {row}: {reasons}")
+
+# %% One picture: the scores with the threshold, and the worst row's columns.
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+bins = np.geomspace(-scores.max(), -scores.min(), 40)
+left.hist(-scores[is_anomaly == 0], bins, color="C0", alpha=0.7, label="benign, unseen")
+left.hist(-scores[is_anomaly == 1], bins, color="C1", alpha=0.7, label="malignant")
+left.axvline(-model[-1].offset_, color="black", linestyle="--", label="threshold")
+left.set(xscale="log", xlabel="reconstruction error", ylabel="rows")
+left.legend()
+top = shares.loc[worst[0]].nlargest(8)[::-1]
+right.barh(top.index, top, color="C1")
+right.set(xlabel="share of the error", title=f"Row {worst[0]}, the most anomalous")
+OUTPUT.mkdir(exist_ok=True)
+figure.savefig(OUTPUT / "anomaly_detection.png", dpi=150)
+print(f"\nSaved {OUTPUT / 'anomaly_detection.png'}")

@@ -1,0 +1,189 @@
+"""Scorers that need no labels, and a rule that picks λ from their results.
+
+Every scorer has the signature ``(estimator, X, y=None)`` and higher is better, so
+each can be given to ``GridSearchCV(scoring=...)`` as it is, alone or in a dictionary.
+The estimator is a :class:`~skcae.ContractiveAutoencoder` or a Pipeline that ends in
+one; what is measured is measured in the autoencoder's own units, behind the scaler.
+Parameters of a scorer are set with :func:`functools.partial`.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+
+from skcae._contractive_autoencoder import ContractiveAutoencoder
+
+__all__ = [
+    "contraction_score",
+    "denoising_score",
+    "largest_lam_within_one_standard_error",
+    "reconstruction_score",
+]
+
+
+def denoising_score(
+    estimator, X, y=None, *, noise_std=0.5, n_repeats=3, random_state=0
+):
+    """Minus the error of restoring rows from rows with Gaussian noise on them.
+
+    It tells a code that copies its input, noise included, from one that knows
+    where rows lie, and so it can choose λ where reconstruction cannot. What it
+    favours depends on its noise: among linear autoencoders with the penalty on
+    the whole reconstruction, the best has ``lam = noise_std ** 2`` [1]_. So
+    ``noise_std`` states which differences between rows count as noise.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Rows, best such as were not trained on.
+    y : Ignored
+        Present for API consistency.
+    noise_std : float, default=0.5
+        Standard deviation of the noise, in the units of the autoencoder's
+        input: behind a StandardScaler, in standard deviations of the columns.
+    n_repeats : int, default=3
+        Draws of noise to average over.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the noise; the default gives every candidate of a search the same.
+
+    Returns
+    -------
+    float
+        Minus the mean over rows and columns of the squared error.
+
+    References
+    ----------
+    .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
+       the data-generating distribution. JMLR 15.
+    """
+    autoencoder, X = _behind_the_scaler(estimator, X)
+    clean = np.asarray(X, dtype=float)
+    random_state = check_random_state(random_state)
+    errors = []
+    for _ in range(n_repeats):
+        noisy = clean + noise_std * random_state.standard_normal(clean.shape)
+        if hasattr(X, "columns"):
+            noisy = pd.DataFrame(noisy, columns=X.columns)
+        restored = autoencoder.inverse_transform(autoencoder.transform(noisy))
+        errors.append(np.mean((restored - clean) ** 2))
+    return -float(np.mean(errors))
+
+
+def reconstruction_score(estimator, X, y=None):
+    """Minus the reconstruction error, mean over rows and columns.
+
+    The same as ``estimator.score``. It prefers the smallest λ: it is for looking
+    at beside the others.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    y : Ignored
+        Present for API consistency.
+
+    Returns
+    -------
+    float
+    """
+    autoencoder, X = _behind_the_scaler(estimator, X)
+    return autoencoder.score(X)
+
+
+def contraction_score(estimator, X, y=None):
+    r"""Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`.
+
+    It prefers the largest λ: it is for looking at beside the others.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    y : Ignored
+        Present for API consistency.
+
+    Returns
+    -------
+    float
+    """
+    autoencoder, X = _behind_the_scaler(estimator, X)
+    return -float(np.mean(autoencoder.contraction(X)))
+
+
+def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
+    """Pick the most contractive candidate that is about as good as the best.
+
+    Give it to ``GridSearchCV(refit=...)``. Among the candidates whose mean score
+    lies within one standard error of the best mean it picks the largest λ
+    (Breiman et al. 1984), and of several with that λ the best. The standard error
+    is that of the best candidate over the folds.
+
+    Parameters
+    ----------
+    cv_results : dict
+        As ``GridSearchCV.cv_results_``, of a search over ``lam``, also inside a
+        Pipeline, alone or with other parameters.
+    metric : str, default="score"
+        Key of the metric, where ``scoring`` is a dictionary.
+
+    Returns
+    -------
+    int
+        Index of the candidate.
+
+    Raises
+    ------
+    ValueError
+        If the search is not over exactly one ``lam``, or has no such metric.
+
+    References
+    ----------
+    Breiman, L., Friedman, J., Olshen, R., Stone, C. (1984). Classification and
+    Regression Trees. Wadsworth. Section 3.4.3.
+    """
+    lams = [
+        name
+        for name in cv_results
+        if name.startswith("param_") and name.split("__")[-1] in ("lam", "param_lam")
+    ]
+    if len(lams) != 1:
+        raise ValueError(
+            f"The search must be over one parameter lam; it is over {lams or 'none'}."
+        )
+    if f"mean_test_{metric}" not in cv_results:
+        metrics = [
+            name.removeprefix("mean_test_")
+            for name in cv_results
+            if name.startswith("mean_test_")
+        ]
+        raise ValueError(f"metric must be one of {metrics}; got {metric!r}.")
+    lam = np.asarray(cv_results[lams[0]], dtype=float)
+    mean = np.asarray(cv_results[f"mean_test_{metric}"])
+    folds = [
+        scores
+        for name, scores in cv_results.items()
+        if name.startswith("split") and name.endswith(f"_test_{metric}")
+    ]
+    best = int(np.nanargmax(mean))
+    spread = np.std([scores[best] for scores in folds], ddof=1)
+    threshold = mean[best] - spread / np.sqrt(len(folds))
+    candidates = np.flatnonzero(mean >= threshold)
+    return int(max(candidates, key=lambda index: (lam[index], mean[index])))
+
+
+def _behind_the_scaler(estimator, X):
+    """The autoencoder itself, and the rows as they reach it."""
+    if isinstance(estimator, Pipeline):
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        estimator = estimator[-1]
+    if not isinstance(estimator, ContractiveAutoencoder):
+        raise TypeError(
+            "estimator must be a ContractiveAutoencoder or a Pipeline that ends in "
+            f"one; got {type(estimator).__name__}."
+        )
+    return estimator, X
