@@ -1,0 +1,205 @@
+"""What is known in closed form of trained networks, and the networks of tutorials."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skcae import ContractiveAutoencoder, _jacobian
+from skcae._fitting import network_on_rows
+from skcae._objective import Objective
+
+VARIANCES = np.array([4.0, 2.0, 1.0, 0.5, 0.25, 0.1])
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows with the given variances along six orthogonal directions."""
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=(4000, 6))
+    white = (white - white.mean(0)) @ np.linalg.inv(
+        np.linalg.cholesky(np.cov(white.T, bias=True))
+    ).T
+    rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    return white * np.sqrt(VARIANCES) @ rotation, rotation
+
+
+def linear(n_components, **parameters):
+    return ContractiveAutoencoder(
+        n_components,
+        activation="identity",
+        learning_rate_init=2e-3,
+        batch_size=400,
+        max_iter=300,
+        tol=0,
+        random_state=0,
+        **parameters,
+    )
+
+
+def map_of(model):
+    encoder, decoder = model.coefs_
+    return encoder @ decoder
+
+
+def relative(actual, expected):
+    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("tied_weights", [True, False])
+def test_noise_and_reconstruction_penalty_reach_the_same_optimum(table, tied_weights):
+    X, rotation = table
+    s, k = 0.7, 3
+    gains = VARIANCES / (VARIANCES + s**2) * (np.arange(6) < k)
+    optimum = rotation.T * gains @ rotation  # top-k of C (C + s^2 I)^-1
+    by_penalty = linear(
+        k, lam=s**2, penalty="reconstruction", tied_weights=tied_weights
+    ).fit(X)
+    assert by_penalty.penalty_method_ == "closed_form"
+    by_noise = linear(k, lam=0, noise_std=s, tied_weights=tied_weights).fit(X)
+    assert relative(map_of(by_penalty), optimum) < 0.01
+    assert relative(map_of(by_noise), optimum) < 0.03
+    assert relative(map_of(by_noise), map_of(by_penalty)) < 0.03
+
+
+@pytest.mark.parametrize("lam", [0.3, 0.8, 1.5])
+def test_tied_linear_encoder_drops_variances_below_half_of_lam(table, lam):
+    X, rotation = table
+    model = linear(6, lam=lam).fit(X)
+    gains = np.diag(rotation @ map_of(model) @ rotation.T)
+    expected = np.maximum(0, 1 - lam / (2 * VARIANCES))
+    np.testing.assert_allclose(gains, expected, atol=0.02)
+    assert (gains[VARIANCES < lam / 2] < 0.01).all()
+
+
+# The networks of three tutorials, each as one constructor call
+
+
+def kernel(n_in, n_out, activation):
+    return [nn.Linear(n_in, n_out), activation()]
+
+
+TUTORIALS = {
+    # 784-128 ReLU-32 linear, sigmoid output, their λ = 0.1
+    "diverging": (
+        {
+            "n_components": 32,
+            "hidden_layer_sizes": (128,),
+            "activation": "relu",
+            "code_activation": "identity",
+            "output_activation": "sigmoid",
+            "tied_weights": False,
+            "lam": 784 * 0.1,
+        },
+        0.1,
+        kernel(784, 128, nn.ReLU) + kernel(128, 32, nn.Identity),
+        kernel(32, 128, nn.ReLU) + kernel(128, 784, nn.Sigmoid),
+    ),
+    # 64 sigmoid units, linear output, their λ = 1e-4
+    "single layer": (
+        {
+            "n_components": 64,
+            "activation": "sigmoid",
+            "tied_weights": False,
+            "lam": 784 * 1e-4,
+        },
+        1e-4,
+        kernel(784, 64, nn.Sigmoid),
+        kernel(64, 784, nn.Identity),
+    ),
+    # 784-256-128-64 sigmoids, ReLU decoder, sigmoid output, their λ = 0.1
+    "deep": (
+        {
+            "n_components": 64,
+            "hidden_layer_sizes": (256, 128),
+            "activation": "sigmoid",
+            "decoder_activation": "relu",
+            "output_activation": "sigmoid",
+            "tied_weights": False,
+            "lam": 784 * 0.1,
+        },
+        0.1,
+        kernel(784, 256, nn.Sigmoid)
+        + kernel(256, 128, nn.Sigmoid)
+        + kernel(128, 64, nn.Sigmoid),
+        kernel(64, 128, nn.ReLU)
+        + kernel(128, 256, nn.ReLU)
+        + kernel(256, 784, nn.Sigmoid),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_tutorial_network_is_one_call_and_its_loss_is_ours(name, rng):
+    parameters, their_lam, encoder, decoder = TUTORIALS[name]
+    X = rng.uniform(size=(12, 784))
+    model = ContractiveAutoencoder(**parameters, max_iter=1, random_state=0).fit(X)
+    ours = model.to_module().double()
+    theirs = nn.ModuleDict(
+        {"encoder": nn.Sequential(*encoder), "decoder": nn.Sequential(*decoder)}
+    ).double()
+    assert str(ours.encoder) == str(theirs["encoder"])
+    assert str(ours.decoder) == str(theirs["decoder"])
+    theirs.load_state_dict(ours.state_dict())
+
+    # their loss: squared error averaged over columns, penalty summed
+    rows = torch.from_numpy(X)
+    codes = theirs["encoder"](rows)
+    restored = theirs["decoder"](codes)
+    squares = sum(
+        jacobian.square().sum()
+        for jacobian in torch.func.vmap(torch.func.jacrev(theirs["encoder"]))(rows)
+    )
+    their_loss = nn.functional.mse_loss(restored, rows) + their_lam * squares / len(X)
+
+    network = network_on_rows(model._state, torch.device("cpu")).to(
+        "cpu", torch.float32
+    )
+    network = network.to("cpu", torch.float64)
+    exact = "closed_form" if name == "single layer" else "exact"
+    objective = Objective(network, "squared_error", network.depth, exact)
+    error, norm = objective.terms(rows, torch.Generator())
+    our_loss = (error + parameters["lam"] * norm) / rows.numel()
+    assert our_loss.item() == pytest.approx(their_loss.item(), rel=1e-9)
+
+
+def test_frozen_weights_do_not_contract(digits, monkeypatch):
+    """The single-layer tutorial puts the weights into its penalty as constants."""
+    X, held_out, *_ = digits
+    norms = {}
+    # the tutorial's λ = 1e-4, which at 64 columns is lam = 0.0064, and a larger one
+    for lam in (64e-4, 1.0):
+
+        def fit(lam=lam):
+            return ContractiveAutoencoder(
+                64,
+                activation="sigmoid",
+                tied_weights=False,
+                lam=lam,
+                max_iter=60,
+                random_state=0,
+            ).fit(X)
+
+        true = fit()
+        assert true.penalty_method_ == "closed_form"
+        frozen_squares = []
+
+        def frozen(layers, grads=None, coefficient=1.0, squares=frozen_squares):
+            weight, slope = layers[0].weight, layers[0].slope
+            if not squares:
+                squares.append(weight.square().sum(1))
+            norms = slope.square() @ squares[0]
+            # no gradient reaches the weights but through the slopes
+            return norms, [2 * coefficient * slope * squares[0]]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_jacobian, "closed_form", frozen)
+            wrong = fit()
+        norms[lam] = (
+            true.contraction(held_out).mean(),
+            wrong.contraction(held_out).mean(),
+        )
+    true, wrong = norms[64e-4]
+    assert true < wrong
+    true, wrong = norms[1.0]
+    assert true < 0.5 * wrong
