@@ -1,6 +1,6 @@
 """The estimator: a transformer and an outlier detector in one."""
 
-from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,16 +13,15 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skcae import _jacobian
+from skcae import _jacobian, _validation
 from skcae._batches import blocks
 from skcae._fitting import network_on_rows, train
 from skcae._module import AutoencoderModule
 from skcae._network import Network
 from skcae._objective import cell_losses
-from skcae._progress import progress_printer
+from skcae._progress import progress
 from skcae._threshold import auto_offset, quantile_offset, training_optimism
 from skcae._training import TrainingDivergedError
-from skcae._validation import check_columns, check_parameters, cure, resolve_device
 
 _CPU = torch.device("cpu")
 _DTYPES = [np.float64, np.float32]
@@ -62,7 +61,8 @@ class ContractiveAutoencoder(
     loss : {"squared_error", "log_loss"}, default="squared_error"
         Reconstruction error. "log_loss" is the Bernoulli cross-entropy, less the
         entropy of the row so that a perfect reconstruction costs 0; it needs
-        columns in [0, 1] and ``output_activation="sigmoid"``.
+        ``output_activation="sigmoid"`` and columns in [0, 1], also when scoring,
+        as behind ``MinMaxScaler(clip=True)``.
     lam : float, default=0.1
         λ >= 0, the weight of the penalty. 0 is a plain autoencoder. On
         standardised columns a tied linear network drops the directions whose
@@ -119,7 +119,7 @@ class ContractiveAutoencoder(
         error exceeds the upper fence of Tukey, with 1.5 interquartile ranges, on
         the logarithms of the training errors, raised by what generalised
         cross-validation expects of rows that were not trained on; and at least
-        one training row.
+        one training row, unless the worst tie.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches, noise and probes. Global random states are
         neither read nor changed.
@@ -151,38 +151,33 @@ class ContractiveAutoencoder(
     loss_curve_ : list of float
         The objective of each epoch.
     history_ : dict of list of float
-        One entry an epoch; each is a mean over the epoch's steps, in float32.
+        One entry an epoch:
 
-        - "reconstruction": error, mean over rows and columns;
-        - "penalty": squared norm of the Jacobian, mean over rows, divided by the
-          number of columns; while λ is 0, measured on one batch;
+        - "reconstruction": error, mean over rows and columns as the steps met them;
+        - "penalty": squared norm of the Jacobian, likewise, divided by the number
+          of columns; while λ is 0, measured on one batch;
         - "lam": λ in this epoch;
         - "loss": reconstruction + lam * penalty;
         - "validation_loss": the same at full λ on the rows set aside, after the
           epoch; nan without early stopping;
-        - "grad_norm": of the objective in units of the loss of the column means,
-          before clipping;
+        - "grad_norm": mean over steps, before clipping, of the objective in units
+          of the loss of the column means;
         - "weight_norm": of all weights, without biases, after the epoch;
         - "learning_rate".
     penalty_method_ : {"closed_form", "exact", "hutchinson"}
         How training computed the penalty. "closed_form" is exact, too, and needs
         no matrix per row: one layer, or two of which the upper is linear.
 
-    See Also
-    --------
-    sklearn.decomposition.PCA : Linear codes.
-    sklearn.ensemble.IsolationForest : Outliers without reconstruction.
-
     Notes
     -----
     Training is done in float32; everything else computes in float64, so that
     scores do not depend on how rows are batched.
 
-    Training cannot diverge. An epoch whose loss is not finite, or explodes, is
-    undone and tried again with a tenth of the learning rate; an epoch that ends
-    worse than the column means halves it. What still ends worse than these
-    raises an error that says what to change, and an earlier fit is left as it
-    was.
+    Divergence is undone: an epoch whose loss is not finite, or explodes, is tried
+    again with a tenth of the learning rate; one that ends worse than the column
+    means halves it. What still ends worse than these raises an error that says
+    what to change, and leaves an earlier fit as it was; what ends no better raises
+    a ``ConvergenceWarning``.
 
     References
     ----------
@@ -294,16 +289,16 @@ class ContractiveAutoencoder(
             diverges at every learning rate that was tried. An earlier fit is
             left as it was.
         """
-        with self._unchanged_on_error():
-            resume = self.warm_start and self.__sklearn_is_fitted__()
-            self._train(X, resume, ensure_min_samples=2)
-        return self
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        return self._train(X, resume, ensure_min_samples=2)
 
     def partial_fit(self, X, y=None):
         """Train for one pass over the rows, from where the last call ended.
 
-        The optimiser and the random state go on; each call is one epoch of
-        λ's warm-up; the threshold follows the scores of the rows of this call.
+        The optimiser and the random state go on, and each call is one epoch of
+        λ's warm-up. The threshold follows the scores of the rows of this call:
+        give it rows enough for that. ``max_iter``, ``tol``, ``early_stopping``
+        and ``verbose`` play no part.
 
         Parameters
         ----------
@@ -321,34 +316,29 @@ class ContractiveAutoencoder(
         ValueError
             As in :meth:`fit`.
         """
-        with self._unchanged_on_error():
-            self._train(X, self.__sklearn_is_fitted__(), once=True)
-        return self
+        return self._train(X, self.__sklearn_is_fitted__(), once=True)
 
+    @_validation.unchanged_on_error
     def _train(self, X, resume, once=False, ensure_min_samples=1):
         parameters = SimpleNamespace(**self.get_params(deep=False))
-        check_parameters(parameters)
+        _validation.check_parameters(parameters)
         X = validate_data(
             self,
             X,
             dtype=_DTYPES,
-            reset=not (resume and once),
+            reset=not resume,
             ensure_min_samples=ensure_min_samples,
         )
-        check_columns(X, self.loss, self._names())
+        _validation.check_columns(X, self.loss, self._names())
         try:
-            fitted = train(
-                X,
-                parameters,
-                self._state if resume else None,
-                once,
-                progress_printer(self.verbose, self.max_iter),
-            )
+            state = self._state if resume else None
+            with progress(0 if once else self.verbose, self.max_iter) as on_epoch:
+                fitted = train(X, parameters, state, once, on_epoch)
         except TrainingDivergedError as error:
             raise ValueError(
                 f"Training diverged in epoch {error.epoch}: the {error.term} exploded "
                 "at every learning rate that was tried, from learning_rate_init down. "
-                + cure(X, parameters, self._names(), error.term)
+                + _validation.cure(X, parameters, self._names(), error.term)
             ) from error
 
         history = fitted.history
@@ -360,12 +350,11 @@ class ContractiveAutoencoder(
         self.penalty_method_ = fitted.penalty_method
         self._state, self._loss = fitted.state, self.loss
         loss = -self._set_offset(X, trained=not once)
-        # one percent is what the last steps of a collapsed network may jitter
-        if not once and loss > 1.01 * max(fitted.means_loss, fitted.state["unit"]):
-            raise ValueError(
-                "Training ended with a model that reconstructs its own training rows "
-                "worse than their column means. " + cure(X, parameters, self._names())
-            )
+        if not once:
+            advise = partial(_validation.cure, X, parameters, self._names())
+            unit = fitted.state["unit"]
+            _validation.compare_with_means(loss, fitted.means_loss, unit, advise)
+        return self
 
     def _set_offset(self, X, trained):
         """Place the threshold by the scores of the rows; return their mean."""
@@ -431,7 +420,7 @@ class ContractiveAutoencoder(
             of the columns) or, for ``loss="log_loss"``, of the cross-entropy
             less the entropy of the row (in nats).
         """
-        return self._score_rows(self._check_rows(X))
+        return self._score_rows(self._check_rows_to_score(X))
 
     def decision_function(self, X):
         """Scores relative to the threshold: ``score_samples(X) - offset_``.
@@ -459,7 +448,8 @@ class ContractiveAutoencoder(
         labels : ndarray of shape (n_samples,)
             1 for inliers, -1 for outliers.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        # a score that overflowed to nan is no inlier's
+        return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def score(self, X, y=None):
         """Mean of :meth:`score_samples`: free of λ, so candidates compare.
@@ -488,7 +478,7 @@ class ContractiveAutoencoder(
         errors : ndarray of shape (n_samples, n_features)
             Their mean over columns is ``-score_samples(X)``.
         """
-        return self._map(self._check_rows(X), self._cell_errors)
+        return self._map(self._check_rows_to_score(X), self._cell_errors)
 
     def jacobian(self, X):
         """Jacobian of the encoder at each row, exact for every network.
@@ -533,13 +523,10 @@ class ContractiveAutoencoder(
         return AutoencoderModule(network.to(_CPU, torch.float32))
 
     def _score_rows(self, X):
-        return -self._map(X, self._row_errors)
+        return -self._map(X, lambda *args: self._cell_errors(*args).mean(1))
 
     def _cell_errors(self, network, rows):
         return cell_losses(self._loss, rows, network.forward(rows)[-1])
-
-    def _row_errors(self, network, rows):
-        return self._cell_errors(network, rows).mean(1)
 
     def _map_encoder(self, X, function):
         X = self._check_rows(X)
@@ -563,48 +550,41 @@ class ContractiveAutoencoder(
 
     def _inference_device(self):
         # a model trained elsewhere is used on what is here; mps has no float64
-        try:
-            device = resolve_device(self.device)
-        except ValueError:
-            return _CPU
+        device = _validation.resolve_device(self.device, or_cpu=True)
         return _CPU if device.type == "mps" else device
 
     # Data in, names out
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_DTYPES, reset=False)
+        return validate_data(self, X, dtype=_DTYPES, reset=False)
+
+    def _check_rows_to_score(self, X):
+        X = self._check_rows(X)
         if self._loss == "log_loss":
-            check_columns(X, self._loss, self._names())
+            _validation.check_columns(X, self._loss, self._names())
         return X
 
     def _names(self):
         return getattr(self, "feature_names_in_", None)
 
-    @contextmanager
-    def _unchanged_on_error(self):
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
     @property
     def loss_curve_(self):
         """List of float: the objective of each epoch."""
+        check_is_fitted(self)
         return self.history_["loss"]
 
     @property
     def coefs_(self):
         """List of ndarray of shape (n_in, n_out): weights of each layer."""
+        check_is_fitted(self)
         network = network_on_rows(self._state, _CPU)
         return [weight.T.numpy() for weight in network.weights]
 
     @property
     def intercepts_(self):
         """List of ndarray of shape (n_out,): biases of each layer."""
+        check_is_fitted(self)
         return [bias.numpy() for bias in network_on_rows(self._state, _CPU).biases]
 
     @property

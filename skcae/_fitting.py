@@ -78,7 +78,9 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
         shift = _shift(means, X.dtype, parameters)
         network = _new_network(X, means, shift, architecture, generator)
     network = network.to(device, torch.float32)
-    unit = state["unit"] if state and once else _unit(means, means_loss)
+    unit = (
+        state["unit"] if state and once else _unit(means, means_loss, parameters.loss)
+    )
     training, validation = _split(X, shift, device, parameters, generator, once)
     objective = _objective(network, parameters)
     trainer = Trainer(
@@ -108,7 +110,7 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
 def network_on_rows(state, device):
     """The trained network in float64, for rows as they are, not shifted."""
     network = _trained_network(state).to(device, torch.float64)
-    shift = torch.from_numpy(state["shift"]).to(device)
+    shift = torch.from_numpy(state["shift"].copy()).to(device)
     network.biases[0].sub_(network.weights[0] @ shift)
     network.biases[-1].add_(shift)
     return network
@@ -148,13 +150,12 @@ def _constant_loss(X, constant, loss):
     return total / X.size
 
 
-def _unit(means, means_loss):
+def _unit(means, means_loss, loss):
     """Loss per cell that training counts in: that of the column means."""
     mean_square = float(np.mean(means**2))
-    if means_loss > 1e-12 * mean_square:
-        return means_loss
-    # nothing varies that float32 could tell
-    return mean_square or 1.0
+    # below this nothing varies: it is rounding, or the edge of the logarithm
+    floor = 1e-24 * mean_square if loss == "squared_error" else 1e-5
+    return means_loss if means_loss > floor else mean_square or 1.0
 
 
 def _shift(means, dtype, parameters):

@@ -22,6 +22,8 @@ with respect to slopes into its second result. The latter meet the curvatures of
 the activations in the ordinary backward pass, see ``_objective``.
 """
 
+import math
+
 import torch
 
 from skcae._network import times
@@ -32,9 +34,7 @@ _CHUNK_ELEMENTS = 2**20
 
 def has_closed_form(activations):
     """Whether the norm of these layers needs no per-row matrix."""
-    return len(activations) == 1 or (
-        len(activations) == 2 and activations[1].slope is None
-    )
+    return len(activations) == 1 or (len(activations) == 2 and activations[1].linear)
 
 
 def choose_method(penalty_method, activations, widths):
@@ -99,8 +99,8 @@ def jacobian(layers):
 
 def squared_norms(layers):
     """Squared Frobenius norm of each row's Jacobian, exact; shape (n,)."""
-    bends = [layer.activation for layer in layers]
-    method = closed_form if has_closed_form(bends) else exact
+    only_first_bends = len(layers) == 2 and layers[1].slope is None
+    method = closed_form if len(layers) == 1 or only_first_bends else exact
     return method(layers)[0]
 
 
@@ -111,7 +111,8 @@ def closed_form(layers, grads=None, coefficient=1.0):
     ----------
     layers : list of Layer
     grads : list of Tensor, optional
-        Buffers shaped as the layers' weights, added to.
+        Buffers shaped as the layers' weights, added to; may go on for layers
+        that are not here.
     coefficient : float
         Factor on the gradient.
 
@@ -189,6 +190,27 @@ def hutchinson(layers, signs, grads=None, coefficient=1.0):
     return norms, slope_grads
 
 
+class RandomSigns:
+    """Independent entries of -1 or 1, eight from each random byte.
+
+    Drawing them one by one costs more than everything else in a small step.
+    """
+
+    def __init__(self, like):
+        byte = torch.arange(256, device=like.device)[:, None]
+        bits = byte >> torch.arange(8, device=like.device) & 1
+        self._of_byte = bits.to(like.dtype) * 2 - 1
+
+    def draw(self, shape, generator):
+        """Return a Tensor of the shape."""
+        n_signs = math.prod(shape)
+        table = self._of_byte
+        bytes_ = torch.randint(
+            256, (-(-n_signs // 8),), generator=generator, device=table.device
+        )
+        return table[bytes_].view(-1)[:n_signs].view(shape)
+
+
 def _exact_chunk(layers, grads, coefficient):
     top, below = layers[-1], layers[:-1]
     norms, tape = _pull_down(_top_rows(top), below)
@@ -196,9 +218,9 @@ def _exact_chunk(layers, grads, coefficient):
         return norms, None
     slope_grads, pushed = _push_up(tape, below, grads, coefficient)
     if top.slope is None:
-        grads[-1].add_(pushed.sum(1))
+        grads[len(below)].add_(pushed.sum(1))
         return norms, [*slope_grads, None]
-    grads[-1].add_(torch.bmm(top.slope.T[:, None, :], pushed).squeeze(1))
+    grads[len(below)].add_(torch.bmm(top.slope.T[:, None, :], pushed).squeeze(1))
     return norms, [*slope_grads, torch.bmm(pushed, top.weight[:, :, None])[:, :, 0].T]
 
 
@@ -257,7 +279,7 @@ def _push_up(tape, layers, grads, coefficient):
             grad.addmm_(flat.T, pushed.reshape(-1, pushed.shape[-1]))
             pushed = pushed @ layer.weight.T
         slope_grad = None
-        if layer.activation.curvature is not None:
+        if layer.curvature is not None:
             slope_grad = pushed * signal
             if slope_grad.ndim > 2:
                 slope_grad = slope_grad.sum(0)

@@ -16,67 +16,80 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function with its first two derivatives.
+    """An elementwise function that knows its first two derivatives.
 
     Attributes
     ----------
     value : callable
         ``z -> a``.
-    slope : callable or None
-        ``(z, a) -> da/dz``; None where it is 1 everywhere.
-    curvature : callable or None
-        ``(z, a, slope) -> d2a/dz2``; None where it is 0 (almost) everywhere.
+    bend : callable
+        ``z -> (a, slope, curvature)``: the value, ``da/dz``, and a function that
+        returns ``d2a/dz2`` when it is needed. None for a slope of 1 everywhere,
+        and None for a curvature of 0 (almost) everywhere.
     gain : float
         Factor on the initial weights that keeps the signal's variance.
     bounded : bool
         Whether large inputs saturate it.
+    linear : bool
+        Whether it is the identity.
     """
 
     value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor, Tensor], Tensor] | None
-    curvature: Callable[[Tensor, Tensor, Tensor], Tensor] | None
+    bend: Callable[[Tensor], tuple]
     gain: float = 1.0
     bounded: bool = False
+    linear: bool = False
 
 
-def _silu_slope(z, a):
+# Written with as few passes over memory as possible: between two matrix products
+# of a small network, these are what a step costs.
+
+
+def _less_product(x, y, z, times=1):
+    """``x - times * y * z`` in one pass."""
+    return torch.addcmul(x, y, z, value=-times)
+
+
+def _sigmoid(z):
+    a = torch.sigmoid(z)
+    slope = _less_product(a, a, a)
+    return a, slope, lambda: _less_product(slope, slope, a, 2)
+
+
+def _tanh(z):
+    a = torch.tanh(z)
+    slope = _less_product(z.new_ones(()), a, a)
+    return a, slope, lambda: _less_product(z.new_zeros(()), a, slope, 2)
+
+
+def _relu(z):
+    return torch.relu(z), (z > 0).to(z.dtype), None
+
+
+def _softplus(z):
+    slope = torch.sigmoid(z)
+    return functional.softplus(z), slope, lambda: _less_product(slope, slope, slope)
+
+
+def _silu(z):
     gate = torch.sigmoid(z)
-    return gate + a * (1 - gate)
+    a = z * gate
+    slope = _less_product(gate + a, a, gate)
 
+    def curvature():
+        twice = torch.sub(slope, a).add_(slope)
+        return _less_product(twice, gate, twice)
 
-def _silu_curvature(z, a, slope):
-    gate = torch.sigmoid(z)
-    return gate * (1 - gate) * (2 + z * (1 - 2 * gate))
+    return a, slope, curvature
 
 
 ACTIVATIONS = {
-    "identity": Activation(lambda z: z, None, None),
-    "sigmoid": Activation(
-        torch.sigmoid,
-        lambda z, a: a * (1 - a),
-        lambda z, a, slope: slope * (1 - 2 * a),
-        gain=4.0,
-        bounded=True,
-    ),
-    "tanh": Activation(
-        torch.tanh,
-        lambda z, a: 1 - a * a,
-        lambda z, a, slope: -2 * a * slope,
-        gain=5 / 3,
-        bounded=True,
-    ),
-    "relu": Activation(
-        torch.relu, lambda z, a: (z > 0).to(z.dtype), None, gain=math.sqrt(2)
-    ),
-    "softplus": Activation(
-        functional.softplus,
-        lambda z, a: torch.sigmoid(z),
-        lambda z, a, slope: slope * (1 - slope),
-        gain=math.sqrt(2),
-    ),
-    "silu": Activation(
-        functional.silu, _silu_slope, _silu_curvature, gain=math.sqrt(2)
-    ),
+    "identity": Activation(lambda z: z, lambda z: (z, None, None), linear=True),
+    "sigmoid": Activation(torch.sigmoid, _sigmoid, gain=4.0, bounded=True),
+    "tanh": Activation(torch.tanh, _tanh, gain=5 / 3, bounded=True),
+    "relu": Activation(torch.relu, _relu, gain=math.sqrt(2)),
+    "softplus": Activation(functional.softplus, _softplus, gain=math.sqrt(2)),
+    "silu": Activation(functional.silu, _silu, gain=math.sqrt(2)),
 }
 
 
@@ -87,33 +100,30 @@ class Layer:
     Attributes
     ----------
     weight : Tensor of shape (n_out, n_in)
-    activation : Activation
     inputs : Tensor of shape (n, n_in)
     preactivations, outputs : Tensor of shape (n, n_out)
     slope : Tensor of shape (n, n_out) or None
         None stands for 1 everywhere.
+    curvature : callable or None
+        Returns a Tensor of shape (n, n_out); None stands for 0 everywhere.
     """
 
     weight: Tensor
-    activation: Activation
     inputs: Tensor
     preactivations: Tensor
     outputs: Tensor
     slope: Tensor | None
-
-    def curvature(self):
-        """Second derivative of the activation, shape (n, n_out)."""
-        return self.activation.curvature(self.preactivations, self.outputs, self.slope)
+    curvature: Callable[[], Tensor] | None
 
     def rows(self, start, stop):
-        """The same layer for a slice of the rows."""
+        """The same layer for a slice of the rows, whose curvature is not sliced."""
         return Layer(
             self.weight,
-            self.activation,
             self.inputs[start:stop],
             self.preactivations[start:stop],
             self.outputs[start:stop],
             None if self.slope is None else self.slope[start:stop],
+            self.curvature,
         )
 
 
@@ -247,9 +257,8 @@ class Network:
             self.weights, self.biases, self.activations, strict=True
         ):
             z = torch.addmm(bias, signal, weight.T)
-            outputs = activation.value(z)
-            slope = activation.slope and activation.slope(z, outputs)
-            layers.append(Layer(weight, activation, signal, z, outputs, slope))
+            outputs, slope, curvature = activation.bend(z)
+            layers.append(Layer(weight, signal, z, outputs, slope, curvature))
             signal = outputs
         return layers
 

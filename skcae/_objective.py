@@ -23,20 +23,24 @@ def _squared_error(rows, z, outputs):
 
 
 def _squared_error_grad(rows, layer):
-    return times(2 * (layer.outputs - rows), layer.slope)
+    difference = layer.outputs - rows
+    error = torch.dot(difference.view(-1), difference.view(-1))
+    return error, times(difference.mul_(2), layer.slope)
 
 
 def _log_loss(rows, z, outputs):
     # Cross-entropy less the entropy of the row: a perfect output costs 0.
+    rows = rows.clamp(0, 1)  # a scaler may miss by a rounding error
     entropy = torch.special.entr(rows) + torch.special.entr(1 - rows)
     return functional.softplus(z) - rows * z - entropy
 
 
 def _log_loss_grad(rows, layer):
-    return layer.outputs - rows
+    error = _log_loss(rows, layer.preactivations, layer.outputs).sum()
+    return error, layer.outputs - rows
 
 
-# name: (loss per cell, its gradient with respect to the last pre-activation)
+# name: (loss per cell, its sum with the gradient by the last pre-activations)
 LOSSES = {
     "squared_error": (_squared_error, _squared_error_grad),
     "log_loss": (_log_loss, _log_loss_grad),
@@ -78,14 +82,17 @@ class Objective:
     method: str
     noise_std: float = 0.0
 
+    def __post_init__(self):
+        self._signs = _jacobian.RandomSigns(self.network.parameters)
+
     def terms(self, rows, generator):
         """Sums over the rows of the loss and of the squared Jacobian norm."""
         layers = self.network.forward(self._corrupt(rows, generator))
         error = cell_losses(self.loss, rows, layers[-1]).sum()
         return error, self._penalty(layers, generator)[0].sum()
 
-    def gradient(self, rows, lam, generator, gradient, scale=1.0):
-        """Add the gradient of ``scale`` times the objective to ``gradient``.
+    def gradient(self, rows, lam, generator, weight_grads, bias_grads, scale=1.0):
+        """Add the gradient of ``scale`` times the objective to the buffers.
 
         Parameters
         ----------
@@ -94,7 +101,8 @@ class Objective:
             Without a penalty (0) its norm is not computed.
         generator : torch.Generator
             For the noise and the probes.
-        gradient : Tensor of shape (n_parameters,)
+        weight_grads, bias_grads : list of Tensor
+            Shaped as the network's weights and biases.
         scale : float
 
         Returns
@@ -103,29 +111,29 @@ class Objective:
             Sums over the rows of the loss and of the squared Jacobian norm;
             the latter is None for ``lam=0``.
         """
-        weight_grads, bias_grads = self.network.views(gradient)
         layers = self.network.forward(self._corrupt(rows, generator))
-        error = cell_losses(self.loss, rows, layers[-1]).sum()
+        error, delta = LOSSES[self.loss][1](rows, layers[-1])
         coefficient = scale / rows.numel()
+        delta.mul_(coefficient)
 
-        norm, slope_grads = None, [None] * self.penalty_depth
+        norm, slope_grads = None, []
         if lam > 0:
-            grads = weight_grads[: self.penalty_depth]
             norms, slope_grads = self._penalty(
-                layers, generator, grads, lam * coefficient
+                layers, generator, weight_grads, lam * coefficient
             )
             norm = norms.sum()
-        slope_grads += [None] * (len(layers) - self.penalty_depth)
+        slope_grads += [None] * (len(layers) - len(slope_grads))
 
-        delta = LOSSES[self.loss][1](rows, layers[-1]) * coefficient
         for index in reversed(range(len(layers))):
-            layer = layers[index]
-            if index < len(layers) - 1:
-                delta = times(delta @ layers[index + 1].weight, layer.slope)
-            if slope_grads[index] is not None and layer.activation.curvature:
-                delta = torch.addcmul(delta, slope_grads[index], layer.curvature())
+            layer, slope_grad = layers[index], slope_grads[index]
+            if slope_grad is not None and layer.curvature is not None:
+                delta.addcmul_(slope_grad, layer.curvature())
             weight_grads[index].addmm_(delta.T, layer.inputs)
             bias_grads[index].add_(delta.sum(0))
+            if index > 0:
+                delta = delta @ layer.weight
+                if layers[index - 1].slope is not None:
+                    delta.mul_(layers[index - 1].slope)
         return error, norm
 
     def _corrupt(self, rows, generator):
@@ -137,7 +145,6 @@ class Objective:
     def _penalty(self, layers, generator, grads=None, coefficient=1.0):
         layers = layers[: self.penalty_depth]
         if self.method == "hutchinson":
-            signs = torch.empty_like(layers[-1].outputs)
-            signs.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
+            signs = self._signs.draw(layers[-1].outputs.shape, generator)
             return _jacobian.hutchinson(layers, signs, grads, coefficient)
         return getattr(_jacobian, self.method)(layers, grads, coefficient)

@@ -1,12 +1,14 @@
 """What ``verbose`` prints while the estimator trains."""
 
 import sys
+from contextlib import contextmanager
 
 _WIDTH = 30
 
 
-def progress_printer(verbose, max_iter):
-    """Return a function that prints the history's last epoch, or None.
+@contextmanager
+def progress(verbose, max_iter):
+    """Give a function that prints the history's last epoch, or None.
 
     Parameters
     ----------
@@ -14,8 +16,6 @@ def progress_printer(verbose, max_iter):
         0 for None, 1 for a progress bar, 2 for a line an epoch.
     max_iter : int
     """
-    if not verbose:
-        return None
 
     def print_bar(history):
         epoch = len(history["loss"])
@@ -23,7 +23,7 @@ def progress_printer(verbose, max_iter):
         print(
             f"\r[{done:.<{_WIDTH}}] epoch {epoch}/{max_iter}  "
             f"loss {history['loss'][-1]:.5g}",
-            end="\n" if epoch == max_iter else "",
+            end="",
             file=sys.stderr,
             flush=True,
         )
@@ -33,4 +33,10 @@ def progress_printer(verbose, max_iter):
         values = "  ".join(f"{name} {list_[-1]:.5g}" for name, list_ in history.items())
         print(f"epoch {epoch}/{max_iter}  {values}", flush=True)
 
-    return print_bar if verbose == 1 else print_line
+    if verbose == 1:
+        try:
+            yield print_bar
+        finally:
+            print(file=sys.stderr)
+    else:
+        yield print_line if verbose else None

@@ -97,6 +97,7 @@ class Trainer:
         self._generator = generator
         self._parameters = objective.network.parameters
         self._parameters.grad = torch.zeros_like(self._parameters)
+        self._grads = objective.network.views(self._parameters.grad)
         device = self._parameters.device
         self._noise_seed = int(torch.randint(2**62, (), generator=generator))
         self._noise = torch.Generator(device).manual_seed(self._noise_seed)
@@ -222,7 +223,7 @@ class Trainer:
         for batch in rows.shuffled(settings.batch_size, self._generator):
             gradient.zero_()
             error, penalty = self.objective.gradient(
-                batch, lam, self._noise, gradient, 1 / settings.unit
+                batch, lam, self._noise, *self._grads, 1 / settings.unit
             )
             norm = torch.linalg.vector_norm(gradient)
             if settings.max_grad_norm is not None:

@@ -1,15 +1,20 @@
 """What parameters and columns may be, and what to say and change if not."""
 
+import functools
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skcae._network import ACTIVATIONS
 from skcae._objective import LOSSES
 
 # float32 holds neither the squares of larger values nor their sums.
 _LARGEST_VALUE = 1e15
+# What a scaler to [0, 1] may miss its range by.
+_ROUNDING = 1e-6
 
 
 def _is_int(value, low=1):
@@ -102,6 +107,22 @@ _RULES = {
 }
 
 
+def unchanged_on_error(method):
+    """Decorate an estimator's method to leave the estimator as it was if it fails."""
+
+    @functools.wraps(method)
+    def wrapped(estimator, *args, **kwargs):
+        before = vars(estimator).copy()
+        try:
+            return method(estimator, *args, **kwargs)
+        except BaseException:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+            raise
+
+    return wrapped
+
+
 def check_parameters(parameters):
     """Raise a ValueError that names the first parameter with a bad value.
 
@@ -121,8 +142,14 @@ def check_parameters(parameters):
         )
 
 
-def resolve_device(device):
+def resolve_device(device, or_cpu=False):
     """Turn the parameter ``device`` into a torch.device that exists here.
+
+    Parameters
+    ----------
+    device : str or torch.device
+    or_cpu : bool
+        Whether to fall back to the CPU.
 
     Raises
     ------
@@ -133,8 +160,12 @@ def resolve_device(device):
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not _is_device(device):
+        raise ValueError(f"device must be {_RULES['device'][1]}; got {device!r}.")
     device = torch.device(device)
     if not _is_available(device):
+        if or_cpu:
+            return torch.device("cpu")
         raise ValueError(
             f"device={str(device)!r} is not available on this machine; "
             "use device='cpu' or device='auto'."
@@ -162,16 +193,18 @@ def check_columns(X, loss, names):
     names : sequence of str or None
         Of the columns; None where they have none.
     """
-    low, high, reason = -_LARGEST_VALUE, _LARGEST_VALUE, "training is done in float32"
+    low, high = -_LARGEST_VALUE, _LARGEST_VALUE
+    reason = "training is done in float32: scale the columns first"
     if loss == "log_loss":
-        low, high, reason = 0, 1, "loss='log_loss' needs values in [0, 1]"
+        low, high = -_ROUNDING, 1 + _ROUNDING
+        reason = "loss='log_loss' needs values in [0, 1]: use MinMaxScaler(clip=True)"
     lowest, highest = X.min(axis=0), X.max(axis=0)
     bad = np.flatnonzero((lowest < low) | (highest > high))
     if bad.size:
         column = bad[0]
         raise ValueError(
             f"Column {_label(column, names)} of X runs from {lowest[column]:.6g} to "
-            f"{highest[column]:.6g}, but {reason}: scale the columns first."
+            f"{highest[column]:.6g}, but {reason}."
         )
 
 
@@ -187,20 +220,23 @@ def cure(X, parameters, names, term="reconstruction"):
         The term of the objective that went wrong.
     """
     cures = [
-        f"lower learning_rate_init (now {parameters.learning_rate_init:g})",
-        f"lower lam (now {parameters.lam:g})",
+        f"lower {name} (now {getattr(parameters, name):g})"
+        for name in ("learning_rate_init", "lam", "weight_decay", "noise_std")
+        if getattr(parameters, name) > 0
     ]
-    if term == "penalty":
-        cures.reverse()
+    if term == "penalty" and parameters.lam > 0:
+        cures.insert(0, cures.pop(1))
     spread = X.std(axis=0, dtype=np.float64)
     widest = int(spread.argmax())
+    if parameters.warm_start:
+        cures.append("start anew with warm_start=False")
     if parameters.output_activation == "sigmoid" and (X.min() < 0 or X.max() > 1):
         cures.insert(
             0,
             "scale the columns to [0, 1], as MinMaxScaler does, which is all that "
             "output_activation='sigmoid' can reach",
         )
-    elif not 0.01 <= spread[widest] <= 100:
+    elif spread[widest] > 0 and not 0.01 <= spread[widest] <= 100:
         cures.insert(
             0,
             "bring the columns to a common scale, as StandardScaler does (column "
@@ -209,6 +245,34 @@ def cure(X, parameters, names, term="reconstruction"):
         )
     first, *others = cures
     return f"{first[0].upper()}{first[1:]}; else {', or '.join(others)}."
+
+
+def compare_with_means(loss, means_loss, unit, advise):
+    """Refuse what reconstructs worse than the column means, warn of what equals them.
+
+    Parameters
+    ----------
+    loss, means_loss : float
+        Of the fitted model and of the column means, per cell.
+    unit : float
+        What training counted in; not ``means_loss`` where the columns do not vary.
+    advise : callable
+        ``term -> str``, see :func:`cure`.
+    """
+    # one percent is what the last steps of a collapsed network may jitter
+    if loss > 1.01 * max(means_loss, unit):
+        raise ValueError(
+            "Training ended with a model that reconstructs its own training rows "
+            f"worse than their column means. {advise('reconstruction')}"
+        )
+    if means_loss == unit and loss > 0.999 * means_loss:
+        warnings.warn(
+            "The code has collapsed: the model reconstructs its training rows no "
+            f"better than their column means. {advise('penalty')} In a deep network, "
+            "use fewer hidden_layer_sizes, or activation='tanh'.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
 
 
 def _label(column, names):

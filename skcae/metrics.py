@@ -10,7 +10,7 @@ Parameters of a scorer are set with :func:`functools.partial`.
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 
 from skcae._contractive_autoencoder import ContractiveAutoencoder
 
@@ -59,8 +59,12 @@ def denoising_score(
     .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
        the data-generating distribution. JMLR 15.
     """
+    if not n_repeats >= 1:
+        raise ValueError(f"n_repeats must be an int >= 1; got {n_repeats!r}.")
+    if not noise_std >= 0:
+        raise ValueError(f"noise_std must be a number >= 0; got {noise_std!r}.")
     autoencoder, X = _behind_the_scaler(estimator, X)
-    clean = np.asarray(X, dtype=float)
+    clean = check_array(X)
     random_state = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):
@@ -162,13 +166,22 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
             if name.startswith("mean_test_")
         ]
         raise ValueError(f"metric must be one of {metrics}; got {metric!r}.")
-    lam = np.asarray(cv_results[lams[0]], dtype=float)
+    lam = np.ma.asarray(cv_results[lams[0]])
+    if np.ma.is_masked(lam):
+        raise ValueError(f"Every candidate must set {lams[0].removeprefix('param_')}.")
+    lam = np.asarray(lam, dtype=float)
     mean = np.asarray(cv_results[f"mean_test_{metric}"])
     folds = [
         scores
         for name, scores in cv_results.items()
         if name.startswith("split") and name.endswith(f"_test_{metric}")
     ]
+    if len(folds) < 2:
+        raise ValueError("A standard error needs at least two folds.")
+    if np.isnan(mean).all():
+        raise ValueError(
+            f"No candidate has a score: all of mean_test_{metric} are nan."
+        )
     best = int(np.nanargmax(mean))
     spread = np.std([scores[best] for scores in folds], ddof=1)
     threshold = mean[best] - spread / np.sqrt(len(folds))

@@ -65,8 +65,8 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
             tensor = getattr(layer, name)
             setattr(layer, name, tensor.expand(n_probes, -1))
     generator = torch.Generator().manual_seed(0)
-    signs = torch.empty(n_probes, sizes[-1], dtype=torch.float64)
-    signs.bernoulli_(0.5, generator=generator).mul_(2).sub_(1)
+    random_signs = _jacobian.RandomSigns(repeated[0].inputs)
+    signs = random_signs.draw((n_probes, sizes[-1]), generator)
     estimates, _ = _jacobian.hutchinson(repeated, signs)
 
     # Var = 2 (||J J'||_F^2 - sum of squared diagonal entries)
@@ -75,6 +75,17 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
     error = (estimates.mean() - truth[row].square().sum()).item()
     assert abs(error) < 4 * math.sqrt(variance / n_probes)
     assert estimates.var().item() == pytest.approx(variance, rel=0.1)
+
+
+def test_random_signs_are_independent_and_fair():
+    draw = _jacobian.RandomSigns(torch.empty(0)).draw
+    signs = draw((100_003, 5), torch.Generator().manual_seed(0))
+    assert signs.dtype == torch.float32
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
+    correlations = signs.T @ signs / len(signs) - torch.eye(5)
+    assert correlations.abs().max() < 5 / math.sqrt(len(signs))
+    assert signs.mean(0).abs().max() < 5 / math.sqrt(len(signs))
+    assert (signs[1:] * signs[:-1]).mean(0).abs().max() < 5 / math.sqrt(len(signs))
 
 
 def test_norm_is_not_negative_and_zero_for_a_constant_code():

@@ -111,8 +111,26 @@ def test_one_standard_error_rule():
     assert pick(results([1, 0.1], [np.nan, -1.0], 0.1)) == 1
 
 
+def test_bad_arguments_are_named(fitted):
+    pipeline, X = fitted
+    with pytest.raises(ValueError, match="n_repeats"):
+        denoising_score(pipeline, X, n_repeats=0)
+    with pytest.raises(ValueError, match="noise_std"):
+        denoising_score(pipeline, X, noise_std=-1)
+
+
 def test_rule_says_what_is_missing():
     pick = largest_lam_within_one_standard_error
+    some = results([1, 0.1], [-1.0, -2.0], 0.1)
+    with pytest.raises(ValueError, match="two folds"):
+        pick(
+            {name: some[name] for name in some if name[:6] not in ("split1", "split2")}
+        )
+    with pytest.raises(ValueError, match="all of mean_test_score are nan"):
+        pick(results([1, 0.1], [np.nan, np.nan], 0.1))
+    some["param_lam"] = np.ma.array([1, 0.1], mask=[False, True], dtype=object)
+    with pytest.raises(ValueError, match="must set lam"):
+        pick(some)
     with pytest.raises(ValueError, match="one parameter lam; it is over none"):
         pick(results([1], [-1.0], 1, "param_noise_std"))
     with pytest.raises(ValueError, match=r"one of \['score'\]; got 'denoising'"):

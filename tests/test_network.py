@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from oracle import random_network
+from oracle import FUNCTIONS, random_network
 
 from skcae._network import ACTIVATIONS, Network
 
@@ -11,32 +11,29 @@ def test_slope_and_curvature_are_derivatives(name):
     activation = ACTIVATIONS[name]
     z = torch.linspace(-15, 15, 601, dtype=torch.float64) + 1e-3
     z.requires_grad_()
-    value = activation.value(z)
-    (slope,) = torch.autograd.grad(value.sum(), z, create_graph=True)
-    ours = activation.slope(z, value) if activation.slope else torch.ones_like(z)
-    torch.testing.assert_close(ours, slope, rtol=1e-12, atol=1e-12)
-    curvature = torch.zeros_like(z)
-    if activation.curvature:
-        (curvature,) = torch.autograd.grad(slope.sum(), z)
-        torch.testing.assert_close(
-            activation.curvature(z, value, ours), curvature, rtol=1e-10, atol=1e-12
-        )
-    elif slope.requires_grad:
-        (curvature,) = torch.autograd.grad(slope.sum(), z)
-        assert not curvature.any()
+    value, slope, curvature = activation.bend(z)
+    expected = FUNCTIONS[name](z)
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(activation.value(z), expected, rtol=1e-12, atol=1e-14)
+    (expected,) = torch.autograd.grad(expected.sum(), z, create_graph=True)
+    slope = torch.ones_like(z) if slope is None else slope
+    torch.testing.assert_close(slope, expected, rtol=1e-11, atol=1e-13)
+    assert activation.linear == bool((expected == 1).all())
+    if expected.requires_grad:
+        (expected,) = torch.autograd.grad(expected.sum(), z)
+    else:
+        expected = torch.zeros_like(z)
+    curvature = torch.zeros_like(z) if curvature is None else curvature()
+    torch.testing.assert_close(curvature, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_extreme_inputs_stay_finite(name):
-    activation = ACTIVATIONS[name]
-    z = torch.tensor([-1e30, -1e4, 0.0, 1e4, 1e30])
-    value = activation.value(z)
+    z = torch.tensor([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30])
+    value, slope, curvature = ACTIVATIONS[name].bend(z)
     assert value.isfinite().all()
-    if activation.slope:
-        slope = activation.slope(z, value)
-        assert slope.isfinite().all()
-        if activation.curvature:
-            assert activation.curvature(z, value, slope).isfinite().all()
+    assert slope is None or slope.isfinite().all()
+    assert curvature is None or curvature().isfinite().all()
 
 
 def test_tied_decoder_is_the_encoder_transposed_in_the_same_memory():
@@ -62,8 +59,8 @@ def test_encode_and_decode_are_the_two_halves_of_forward():
     rows = torch.randn(7, 5, dtype=torch.float64)
     layers = network.forward(rows)
     codes = network.encode(rows)
-    assert torch.equal(codes, layers[1].outputs)
-    assert torch.equal(network.decode(codes), layers[-1].outputs)
+    torch.testing.assert_close(codes, layers[1].outputs)
+    torch.testing.assert_close(network.decode(codes), layers[-1].outputs)
 
 
 @pytest.mark.parametrize("tied", [True, False])

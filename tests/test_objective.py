@@ -31,14 +31,15 @@ def test_gradient_matches_autograd(sizes, name, tied, loss, penalty, method):
     rows = torch.rand(6, sizes[0], dtype=torch.float64)
     gradient = torch.zeros_like(network.parameters)
     generator = torch.Generator().manual_seed(1)
-    error, norm = ours.gradient(rows, LAM, generator, gradient, scale=2.0)
+    error, norm = ours.gradient(
+        rows, LAM, generator, *network.views(gradient), scale=2.0
+    )
 
     signs = None
     if ours.method == "hutchinson":
         n_out = network.shapes[ours.penalty_depth - 1][0]
-        signs = torch.empty(6, n_out, dtype=torch.float64)
         same = torch.Generator().manual_seed(1)
-        signs.bernoulli_(0.5, generator=same).mul_(2).sub_(1)
+        signs = _jacobian.RandomSigns(network.parameters).draw((6, n_out), same)
     flat = network.parameters.clone().requires_grad_()
     value = objective(
         network,
@@ -63,8 +64,8 @@ def test_exact_penalty_reaches_every_weight_of_the_encoder():
     generator = torch.Generator()
     with_penalty = torch.zeros_like(ours.network.parameters)
     without = torch.zeros_like(ours.network.parameters)
-    ours.gradient(rows, 1.0, generator, with_penalty)
-    ours.gradient(rows, 0.0, generator, without)
+    ours.gradient(rows, 1.0, generator, *ours.network.views(with_penalty))
+    ours.gradient(rows, 0.0, generator, *ours.network.views(without))
     weights, _ = ours.network.views(with_penalty - without)
     assert all(weight.abs().max() > 1e-4 for weight in weights[:3])
     assert not any(weight.any() for weight in weights[3:])
@@ -85,7 +86,8 @@ def test_lam_zero_is_the_plain_autoencoder():
     ours = build((5, 7, 4), "silu", True, "squared_error", "encoder", "exact")
     rows = torch.rand(6, 5, dtype=torch.float64)
     gradient = torch.zeros_like(ours.network.parameters)
-    error, norm = ours.gradient(rows, 0.0, torch.Generator(), gradient)
+    grads = ours.network.views(gradient)
+    error, norm = ours.gradient(rows, 0.0, torch.Generator(), *grads)
     assert norm is None
     flat = ours.network.parameters.clone().requires_grad_()
     value = objective(

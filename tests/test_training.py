@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skcae import ContractiveAutoencoder
 from skcae._batches import Rows
@@ -194,6 +196,10 @@ def tutorial(**changes):
     )
 
 
+COLLAPSED = "ignore:The code has collapsed"
+
+
+@pytest.mark.filterwarnings(COLLAPSED)
 @pytest.mark.parametrize(
     ("scale", "changes"),
     [
@@ -254,6 +260,7 @@ def wild_setting(rng):
     }
 
 
+@pytest.mark.filterwarnings(COLLAPSED)
 def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
     errors = []
     for seed in range(200):
@@ -263,6 +270,8 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
             model.fit(X)
         except ValueError as error:
             errors.append(str(error))
+            assert "learning_rate_init (now" in errors[-1]
+            assert (parameters["lam"] == 0) == ("lam (now" not in errors[-1])
             continue
         assert np.isfinite(model.score_samples(X)).all(), parameters
         assert np.isfinite(model.transform(X)).all(), parameters
@@ -271,9 +280,21 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
             bound = 1e-4 * mean_square  # nothing varies
         assert -model.score(X) <= 1.01 * bound, parameters
     assert len(errors) <= 50
-    for error in errors:
-        assert "learning_rate_init (now" in error
-        assert "lam (now" in error
+
+
+def test_collapsed_code_warns(digits):
+    model = ContractiveAutoencoder(8, lam=1e6, max_iter=30, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"collapsed.*lam \(now 1e\+06\)"):
+        model.fit(digits[0])
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e7, 1e10])
+def test_one_far_or_constant_column_does_not_stop_training(digits, offset):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, max_iter=5, random_state=0)
+    alone = clone(model).fit(X).score(X) * X.shape[1]
+    X = np.c_[X, np.full(len(X), offset), X[:, 5] + offset]
+    assert model.fit(X).score(X) * X.shape[1] > 1.2 * alone
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ContractiveAutoencoder
 from skcae._validation import cure
+from skcae.metrics import denoising_score
 
 BAD = {
     "n_components": [0, -1, 2.5, "3", None, True, np.nan],
@@ -80,6 +83,56 @@ def test_log_loss_needs_a_sigmoid_and_values_in_its_range(rng):
         model.score_samples(wrong)
 
 
+def test_scaler_may_miss_the_range_by_rounding(rng):
+    for _ in range(5):
+        X = rng.normal(size=(30, 200))
+        model = make_pipeline(
+            MinMaxScaler(),
+            ContractiveAutoencoder(
+                2, loss="log_loss", output_activation="sigmoid", max_iter=2
+            ),
+        ).fit(X)
+        assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_rows_out_of_range_can_be_encoded_though_not_scored(rng):
+    X = rng.uniform(size=(30, 3))
+    model = ContractiveAutoencoder(
+        2, loss="log_loss", output_activation="sigmoid", max_iter=2, random_state=0
+    ).fit(X)
+    for method in (model.transform, model.jacobian, model.contraction):
+        assert np.isfinite(method(X + 1)).all()
+    for method in (model.score_samples, model.predict, model.feature_errors):
+        with pytest.raises(ValueError, match="MinMaxScaler\\(clip=True\\)"):
+            method(X + 1)
+    assert np.isfinite(denoising_score(model, X))
+
+
+def test_warm_start_keeps_to_its_columns(rng):
+    X = pd.DataFrame(rng.normal(size=(30, 3)), columns=["a", "b", "c"])
+    model = ContractiveAutoencoder(2, warm_start=True, max_iter=2, random_state=0)
+    model.fit(X)
+    with pytest.raises(ValueError, match="same order"):
+        model.fit(X[["b", "a", "c"]])
+    with pytest.raises(ValueError, match="feature names"):
+        model.fit(X[["a", "b"]])
+    model.set_params(warm_start=False).fit(X[["b", "a"]])
+
+
+def test_score_that_overflows_is_an_outlier(rng):
+    model = ContractiveAutoencoder(2, max_iter=2, random_state=0)
+    model.fit(rng.normal(size=(30, 3)))
+    with np.errstate(all="ignore"):
+        assert model.predict([[1.7e308] * 3, [-1.7e308] * 3]).tolist() == [-1, -1]
+
+
+def test_bad_device_of_a_fitted_model_is_named(rng):
+    X = rng.normal(size=(30, 3))
+    model = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="device must be"):
+        model.set_params(device="nonsense").score(X)
+
+
 def test_column_beyond_float32_is_named(rng):
     X = rng.normal(size=(20, 3))
     X[4, 1] = 1e20
@@ -116,6 +169,7 @@ def test_nothing_is_raised_before_fit():
         (1e6, {}, "penalty", "Bring the columns to a common scale"),
         (1e-6, {}, "reconstruction", "Bring the columns to a common scale"),
         (5, {"output_activation": "sigmoid"}, "penalty", "Scale the columns to"),
+        (0, {}, "penalty", "Lower lam"),
     ],
 )
 def test_cure_names_the_likeliest_culprit_first(rng, scale, changes, term, first):
@@ -127,3 +181,14 @@ def test_cure_names_the_likeliest_culprit_first(rng, scale, changes, term, first
     assert "learning_rate_init (now 0.001)" in message
     if "common scale" in first:
         assert "column 'b'" in message
+
+
+def test_cure_names_what_is_at_work_only(rng):
+    def message(**changes):
+        parameters = SimpleNamespace(**ContractiveAutoencoder(**changes).get_params())
+        return cure(rng.normal(size=(50, 3)), parameters, None)
+
+    assert "lam" not in message(lam=0)
+    assert "weight_decay (now 10000)" in message(weight_decay=1e4)
+    assert "noise_std (now 5)" in message(noise_std=5)
+    assert "warm_start=False" in message(warm_start=True)
