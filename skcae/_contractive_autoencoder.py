@@ -526,7 +526,7 @@ class ContractiveAutoencoder(
         return -self._map(X, lambda *args: self._cell_errors(*args).mean(1))
 
     def _cell_errors(self, network, rows):
-        return cell_losses(self._loss, rows, network.forward(rows)[-1])
+        return cell_losses(self._loss, rows, network)
 
     def _map_encoder(self, X, function):
         X = self._check_rows(X)

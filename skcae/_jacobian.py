@@ -16,10 +16,11 @@ its weights (out x in). The Jacobian of P layers at one row is
     (Hutchinson 1989), one v a row; unbiased, for the price of one more
     backward pass.
 
-Each returns the norms of all rows and, given gradient buffers, adds the
-gradient of ``coefficient * sum of norms``: with respect to weights into these,
-with respect to slopes into its second result. The latter meet the curvatures of
-the activations in the ordinary backward pass, see ``_objective``.
+Each returns the norms of all rows and None. Given gradient buffers, it returns
+their sum, and adds the gradient of ``coefficient`` times it: with respect to
+weights into the buffers, with respect to slopes into its second result. The latter
+meet the curvatures of the activations in the ordinary backward pass, see
+``_objective``.
 """
 
 import math
@@ -118,8 +119,8 @@ def closed_form(layers, grads=None, coefficient=1.0):
 
     Returns
     -------
-    norms : Tensor of shape (n,)
-    slope_grads : list of (Tensor of shape (n, n_out) or None)
+    norms : Tensor of shape (n,), or () with ``grads``
+    slope_grads : list of (Tensor of shape (n, n_out) or None), or None
         With respect to each layer's slope.
     """
     first = layers[0]
@@ -131,9 +132,9 @@ def closed_form(layers, grads=None, coefficient=1.0):
         norms = slope.square() @ squares
         if grads is None:
             return norms, None
-        per_unit = 2 * coefficient * slope.square().sum(0)
-        grads[0].addcmul_(per_unit[:, None], first.weight)
-        return norms, [(2 * coefficient) * slope * squares]
+        per_unit = slope.square().sum(0)
+        grads[0].addcmul_(per_unit[:, None], first.weight, value=2 * coefficient)
+        return norms.sum(), [(slope * squares).mul_(2 * coefficient)]
 
     upper = layers[1].weight
     gram, upper_gram = first.weight @ first.weight.T, upper.T @ upper
@@ -144,7 +145,7 @@ def closed_form(layers, grads=None, coefficient=1.0):
     shared = (2 * coefficient) * (slope.T @ slope)
     grads[0].addmm_(shared * upper_gram, first.weight)
     grads[1].addmm_(upper, shared * gram)
-    return norms, [(2 * coefficient) * weighted, None]
+    return norms.sum(), [weighted.mul_(2 * coefficient), None]
 
 
 def exact(layers, grads=None, coefficient=1.0):
@@ -158,14 +159,14 @@ def exact(layers, grads=None, coefficient=1.0):
         )
         for start in range(0, n, chunk)
     ]
-    norms = torch.cat([norms for norms, _ in pieces])
     if grads is None:
-        return norms, None
+        return torch.cat([norms for norms, _ in pieces]), None
+    total = torch.stack([total for total, _ in pieces]).sum()
     slope_grads = [
         None if parts[0] is None else torch.cat(parts)
         for parts in zip(*(slope_grads for _, slope_grads in pieces), strict=True)
     ]
-    return norms, slope_grads
+    return total, slope_grads
 
 
 def hutchinson(layers, signs, grads=None, coefficient=1.0):
@@ -183,7 +184,7 @@ def hutchinson(layers, signs, grads=None, coefficient=1.0):
     norms, slope_grads
         As in :func:`closed_form`.
     """
-    norms, tape = _pull_down(signs, layers)
+    norms, tape = _pull_down(signs, layers, total=grads is not None)
     if grads is None:
         return norms, None
     slope_grads, _ = _push_up(tape, layers, grads, coefficient)
@@ -204,16 +205,18 @@ class RandomSigns:
     def draw(self, shape, generator):
         """Return a Tensor of the shape."""
         n_signs = math.prod(shape)
-        table = self._of_byte
         bytes_ = torch.randint(
-            256, (-(-n_signs // 8),), generator=generator, device=table.device
+            256, (-(-n_signs // 8),), generator=generator, device=self._of_byte.device
         )
-        return table[bytes_].view(-1)[:n_signs].view(shape)
+        signs = self._of_byte.index_select(0, bytes_)
+        if n_signs % 8:
+            signs = signs.view(-1)[:n_signs]
+        return signs.view(shape)
 
 
 def _exact_chunk(layers, grads, coefficient):
     top, below = layers[-1], layers[:-1]
-    norms, tape = _pull_down(_top_rows(top), below)
+    norms, tape = _pull_down(_top_rows(top), below, total=grads is not None)
     if grads is None:
         return norms, None
     slope_grads, pushed = _push_up(tape, below, grads, coefficient)
@@ -232,11 +235,12 @@ def _top_rows(layer):
     return layer.slope.T[:, :, None] * weight
 
 
-def _pull_down(signal, layers):
+def _pull_down(signal, layers, total):
     """Multiply row vectors by J from the top to the bottom.
 
     ``signal`` has the shape (..., n, n_out). Returns the squared norms of the
-    result, summed over leading axes, and what :func:`_push_up` needs.
+    result, summed over leading axes, over rows too for ``total``, and what
+    :func:`_push_up` needs.
     """
     tape = []
     for layer in reversed(layers):
@@ -247,16 +251,16 @@ def _pull_down(signal, layers):
     n_out, n_in = weight.shape
     n_vectors = scaled.numel() // n_out
     if 2 * n_out * (n_in + n_vectors) < 3 * n_in * n_vectors:
-        metric = scaled @ (weight @ weight.T)
+        metric, bottom = scaled @ (weight @ weight.T), None
         squares = scaled * metric
     else:
-        metric = None
-        signal = scaled @ weight
-        squares = signal.square()
-    norms = squares.sum(-1)
-    if norms.ndim > 1:
-        norms = norms.sum(0)
-    return norms, (tape, metric, signal)
+        metric, bottom = None, scaled @ weight
+        if total:
+            norm = torch.linalg.vector_norm(bottom).square_()
+            return norm, (tape, metric, bottom)
+        squares = bottom.square()
+    norms = squares.sum() if total else squares.sum((*range(squares.ndim - 2), -1))
+    return norms, (tape, metric, bottom)
 
 
 def _push_up(tape, layers, grads, coefficient):
@@ -271,13 +275,13 @@ def _push_up(tape, layers, grads, coefficient):
     for layer, grad, (signal, scaled) in zip(
         layers, grads, reversed(tape), strict=False
     ):
-        flat = scaled.reshape(-1, scaled.shape[-1])
+        rows = _flat(scaled)
         if pushed is None:
-            grad.addmm_(flat.T @ flat, layer.weight, alpha=2 * coefficient)
+            grad.addmm_(rows.T @ rows, layer.weight, alpha=2 * coefficient)
             pushed = metric * (2 * coefficient)
         else:
-            grad.addmm_(flat.T, pushed.reshape(-1, pushed.shape[-1]))
-            pushed = pushed @ layer.weight.T
+            grad.addmm_(rows.T, _flat(pushed))
+            pushed = pushed @ layer.transposed
         slope_grad = None
         if layer.curvature is not None:
             slope_grad = pushed * signal
@@ -286,3 +290,7 @@ def _push_up(tape, layers, grads, coefficient):
         slope_grads.append(slope_grad)
         pushed = times(pushed, layer.slope)
     return slope_grads, pushed
+
+
+def _flat(vectors):
+    return vectors if vectors.ndim == 2 else vectors.reshape(-1, vectors.shape[-1])

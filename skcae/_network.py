@@ -74,7 +74,7 @@ def _softplus(z):
 def _silu(z):
     gate = torch.sigmoid(z)
     a = z * gate
-    slope = _less_product(gate + a, a, gate)
+    slope = torch.lerp(gate, z.new_ones(()), a)  # gate + a (1 - gate)
 
     def curvature():
         twice = torch.sub(slope, a).add_(slope)
@@ -100,6 +100,8 @@ class Layer:
     Attributes
     ----------
     weight : Tensor of shape (n_out, n_in)
+    transposed : Tensor of shape (n_in, n_out)
+        The same memory.
     inputs : Tensor of shape (n, n_in)
     preactivations, outputs : Tensor of shape (n, n_out)
     slope : Tensor of shape (n, n_out) or None
@@ -109,6 +111,7 @@ class Layer:
     """
 
     weight: Tensor
+    transposed: Tensor
     inputs: Tensor
     preactivations: Tensor
     outputs: Tensor
@@ -119,6 +122,7 @@ class Layer:
         """The same layer for a slice of the rows, whose curvature is not sliced."""
         return Layer(
             self.weight,
+            self.transposed,
             self.inputs[start:stop],
             self.preactivations[start:stop],
             self.outputs[start:stop],
@@ -166,6 +170,7 @@ class Network:
             parameters = torch.zeros(self._n_weights() + sum(widths[1:]))
         self.parameters = parameters
         self.weights, self.biases = self.views(parameters)
+        self.transposed = [weight.T for weight in self.weights]
 
     def to(self, device, dtype):
         """The same network with its parameters elsewhere or in another type."""
@@ -253,25 +258,31 @@ class Network:
         list of Layer
         """
         layers, signal = [], rows
-        for weight, bias, activation in zip(
-            self.weights, self.biases, self.activations, strict=True
+        for weight, transposed, bias, activation in zip(
+            self.weights, self.transposed, self.biases, self.activations, strict=True
         ):
-            z = torch.addmm(bias, signal, weight.T)
+            z = torch.addmm(bias, signal, transposed)
             outputs, slope, curvature = activation.bend(z)
-            layers.append(Layer(weight, signal, z, outputs, slope, curvature))
+            layers.append(
+                Layer(weight, transposed, signal, z, outputs, slope, curvature)
+            )
             signal = outputs
         return layers
 
     def encode(self, rows):
         """Codes of the rows, shape (n, n_components)."""
-        return self._apply(rows, 0, self.depth)
+        return self._apply(rows, 0, self.depth)[1]
 
     def decode(self, codes):
         """Reconstructions from codes, shape (n, n_features)."""
-        return self._apply(codes, self.depth, len(self.weights))
+        return self._apply(codes, self.depth, len(self.weights))[1]
+
+    def reconstruct(self, rows):
+        """Last pre-activations and outputs, each of shape (n, n_features)."""
+        return self._apply(rows, 0, len(self.weights))
 
     def _apply(self, signal, start, stop):
         for index in range(start, stop):
-            z = torch.addmm(self.biases[index], signal, self.weights[index].T)
+            z = torch.addmm(self.biases[index], signal, self.transposed[index])
             signal = self.activations[index].value(z)
-        return signal
+        return z, signal

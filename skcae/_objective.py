@@ -22,10 +22,10 @@ def _squared_error(rows, z, outputs):
     return (rows - outputs).square()
 
 
-def _squared_error_grad(rows, layer):
+def _squared_error_grad(rows, layer, coefficient):
     difference = layer.outputs - rows
-    error = torch.dot(difference.view(-1), difference.view(-1))
-    return error, times(difference.mul_(2), layer.slope)
+    error = torch.linalg.vector_norm(difference).square_()
+    return error, times(difference.mul_(2 * coefficient), layer.slope)
 
 
 def _log_loss(rows, z, outputs):
@@ -35,21 +35,22 @@ def _log_loss(rows, z, outputs):
     return functional.softplus(z) - rows * z - entropy
 
 
-def _log_loss_grad(rows, layer):
+def _log_loss_grad(rows, layer, coefficient):
     error = _log_loss(rows, layer.preactivations, layer.outputs).sum()
-    return error, layer.outputs - rows
+    return error, (layer.outputs - rows).mul_(coefficient)
 
 
-# name: (loss per cell, its sum with the gradient by the last pre-activations)
+# name: (loss per cell, its sum and the gradient of coefficient times that sum with
+# respect to the last pre-activations)
 LOSSES = {
     "squared_error": (_squared_error, _squared_error_grad),
     "log_loss": (_log_loss, _log_loss_grad),
 }
 
 
-def cell_losses(loss, rows, layer):
-    """Loss of each cell, given the network's last layer; shape of ``rows``."""
-    return LOSSES[loss][0](rows, layer.preactivations, layer.outputs)
+def cell_losses(loss, rows, network):
+    """Loss of each cell, shape (n, n_features)."""
+    return LOSSES[loss][0](rows, *network.reconstruct(rows))
 
 
 def constant_losses(loss, rows, constant):
@@ -88,11 +89,12 @@ class Objective:
     def terms(self, rows, generator):
         """Sums over the rows of the loss and of the squared Jacobian norm."""
         layers = self.network.forward(self._corrupt(rows, generator))
-        error = cell_losses(self.loss, rows, layers[-1]).sum()
-        return error, self._penalty(layers, generator)[0].sum()
+        last = layers[-1]
+        losses = LOSSES[self.loss][0](rows, last.preactivations, last.outputs)
+        return losses.sum(), self._penalty(layers, generator)[0].sum()
 
     def gradient(self, rows, lam, generator, weight_grads, bias_grads, scale=1.0):
-        """Add the gradient of ``scale`` times the objective to the buffers.
+        """Write the gradient of ``scale`` times the objective into the buffers.
 
         Parameters
         ----------
@@ -102,7 +104,8 @@ class Objective:
         generator : torch.Generator
             For the noise and the probes.
         weight_grads, bias_grads : list of Tensor
-            Shaped as the network's weights and biases.
+            Shaped as the network's weights and biases, the former zero: they are
+            added to, because a tied weight has two gradients.
         scale : float
 
         Returns
@@ -112,16 +115,14 @@ class Objective:
             the latter is None for ``lam=0``.
         """
         layers = self.network.forward(self._corrupt(rows, generator))
-        error, delta = LOSSES[self.loss][1](rows, layers[-1])
         coefficient = scale / rows.numel()
-        delta.mul_(coefficient)
+        error, delta = LOSSES[self.loss][1](rows, layers[-1], coefficient)
 
         norm, slope_grads = None, []
         if lam > 0:
-            norms, slope_grads = self._penalty(
+            norm, slope_grads = self._penalty(
                 layers, generator, weight_grads, lam * coefficient
             )
-            norm = norms.sum()
         slope_grads += [None] * (len(layers) - len(slope_grads))
 
         for index in reversed(range(len(layers))):
@@ -129,7 +130,7 @@ class Objective:
             if slope_grad is not None and layer.curvature is not None:
                 delta.addcmul_(slope_grad, layer.curvature())
             weight_grads[index].addmm_(delta.T, layer.inputs)
-            bias_grads[index].add_(delta.sum(0))
+            torch.sum(delta, 0, out=bias_grads[index])
             if index > 0:
                 delta = delta @ layer.weight
                 if layers[index - 1].slope is not None:

@@ -1,0 +1,67 @@
+"""Adam on one flat tensor, in one call a step.
+
+``torch.optim.Adam`` runs the same kernel, but its bookkeeping takes as long as a
+third of a small network's gradient.
+"""
+
+import torch
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+class Adam:
+    """The optimiser of Kingma and Ba (2015), with its usual constants.
+
+    Parameters
+    ----------
+    parameters, gradient : Tensor of shape (n_parameters,)
+        The former is changed by every step.
+    state : dict of ndarray, optional
+        What :attr:`state` was.
+    """
+
+    def __init__(self, parameters, gradient, state=None):
+        self._parameters, self._gradient = parameters, gradient
+        self._mean = torch.zeros_like(parameters)
+        self._square = torch.zeros_like(parameters)
+        self._steps = torch.zeros((), device=parameters.device)
+        if state is not None:
+            self.restore({name: torch.from_numpy(state[name].copy()) for name in state})
+
+    def step(self, learning_rate):
+        """Move the parameters against the gradient."""
+        self._steps += 1
+        torch._fused_adam_(
+            [self._parameters],
+            [self._gradient],
+            [self._mean],
+            [self._square],
+            [],
+            [self._steps],
+            lr=learning_rate,
+            beta1=_BETA1,
+            beta2=_BETA2,
+            weight_decay=0.0,
+            eps=_EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    @property
+    def state(self):
+        """The moments and the number of steps, as arrays."""
+        return {name: value.cpu().numpy() for name, value in self.snapshot().items()}
+
+    def snapshot(self):
+        """Return a copy of the state, as tensors where the parameters are."""
+        return {
+            "mean": self._mean.clone(),
+            "square": self._square.clone(),
+            "steps": self._steps.clone(),
+        }
+
+    def restore(self, snapshot):
+        """Go back to a snapshot."""
+        self._mean.copy_(snapshot["mean"])
+        self._square.copy_(snapshot["square"])
+        self._steps.copy_(snapshot["steps"])
