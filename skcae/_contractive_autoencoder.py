@@ -155,7 +155,7 @@ class ContractiveAutoencoder(
 
         - "reconstruction": error, mean over rows and columns as the steps met them;
         - "penalty": squared norm of the Jacobian, likewise, divided by the number
-          of columns; while λ is 0, measured on one batch;
+          of columns; while λ is 0, of up to 256 rows after the epoch;
         - "lam": λ in this epoch;
         - "loss": reconstruction + lam * penalty;
         - "validation_loss": the same at full λ on the rows set aside, after the

@@ -19,7 +19,8 @@ from skcae._adam import Adam
 _EXPLOSION = {"reconstruction": 1.5, "penalty": 10.0}
 _RETRIES = 8
 _RETRY_FACTOR = 0.1
-_SAMPLE_ROWS = 1024
+# Rows that both terms are measured on before training and after every epoch.
+_SAMPLE_ROWS = 256
 
 HISTORY = (
     "loss",
@@ -110,7 +111,6 @@ class Trainer:
             optimizer_state = optimizer_state.copy()
             self._slowdown = float(optimizer_state.pop("slowdown"))
         self._adam = Adam(self._parameters, self._gradient, optimizer_state)
-        self._snapshots = []
 
     @property
     def optimizer_state(self):
@@ -132,13 +132,14 @@ class Trainer:
         on_epoch : callable, optional
             Called with the history after every epoch.
         """
-        self._start = self._reference(rows)
+        self._measure_start(rows)
+        ceiling = max(self.settings.unit, self._start["reconstruction"])
         best, best_parameters, waited = math.inf, None, 0
         watched = self.history["loss" if validation is None else "validation_loss"]
         for _ in range(max_iter):
             self._safe_epoch(rows, validation)
-            if self.history["reconstruction"][-1] > self.settings.unit:
-                # worse than a constant: it has begun to bounce
+            if self.history["reconstruction"][-1] > ceiling:
+                # worse than a constant, and than the start: it has begun to bounce
                 self._slowdown *= 0.5
             if on_epoch is not None:
                 on_epoch(self.history)
@@ -159,54 +160,50 @@ class Trainer:
     @torch.inference_mode()
     def run_once(self, rows):
         """Train for one epoch, on rows that may come from anywhere."""
-        self._start = self._reference(rows)
+        self._measure_start(rows)
         self._safe_epoch(rows, None)
 
-    def _reference(self, rows):
-        """Both terms of the present network on a sample of the rows."""
-        sample = torch.arange(min(len(rows), _SAMPLE_ROWS))
-        batch = rows.take(sample)
-        error, penalty = self._terms(batch)
-        return {
-            "reconstruction": float(error) / batch.numel(),
-            "penalty": float(penalty) / batch.numel(),
-        }
+    def _measure_start(self, rows):
+        order = torch.randperm(len(rows), generator=self._generator)
+        self._sample = rows.take(order[:_SAMPLE_ROWS])
+        self._start = self._measure()
 
-    def _terms(self, batch):
+    def _measure(self):
+        """Both terms of the present network on the sample."""
         # a stream of its own: what is only looked at must not change training
-        generator = torch.Generator(batch.device).manual_seed(self._noise_seed)
-        return self.objective.terms(batch, generator)
+        generator = torch.Generator(self._sample.device).manual_seed(self._noise_seed)
+        error, penalty = self.objective.terms(self._sample, generator)
+        return {
+            "reconstruction": float(error) / self._sample.numel(),
+            "penalty": float(penalty) / self._sample.numel(),
+        }
 
     def _safe_epoch(self, rows, validation):
         warmup = self.settings.lam_warmup
         ramp = min(1.0, self.epochs / warmup) if warmup else 1.0
         lam = self.settings.lam * ramp
-        # An epoch's losses are those before its steps, so the harm of its last
-        # step shows in the next epoch only: that may have to go back by two.
-        self._snapshots = [*self._snapshots[-1:], self._snapshot()]
-        for attempt in range(_RETRIES + 1):
+        parameters, adam = self._parameters.clone(), self._adam.snapshot()
+        for _ in range(_RETRIES + 1):
             record = self._epoch(rows, lam)
-            exploded = self._exploded(record)
-            if exploded is None:
+            # the losses of an epoch are those before its steps: the last step's
+            # harm shows on the sample only
+            after = self._measure()
+            exploded = self._exploded(record, lam) or self._exploded(after, lam)
+            if exploded is None and math.isfinite(record["weight_norm"]):
                 break
-            self._restore(self._snapshots[-1 if attempt == 0 else 0])
+            self._parameters.copy_(parameters)
+            self._adam.restore(adam)
             self._slowdown *= _RETRY_FACTOR
         else:
-            raise TrainingDivergedError(exploded, self.epochs + 1)
+            raise TrainingDivergedError(exploded or "reconstruction", self.epochs + 1)
         self.epochs += 1
+        if lam == 0:  # the penalty was no part of the steps
+            record["penalty"] = after["penalty"]
         record["validation_loss"] = math.nan
         if validation is not None:
             record["validation_loss"] = self._loss(validation)
         for name, values in self.history.items():
             values.append(record[name])
-
-    def _snapshot(self):
-        return self._parameters.clone(), self._adam.snapshot()
-
-    def _restore(self, snapshot):
-        parameters, adam = snapshot
-        self._parameters.copy_(parameters)
-        self._adam.restore(adam)
 
     def _epoch(self, rows, lam):
         settings, gradient = self.settings, self._gradient
@@ -229,13 +226,13 @@ class Trainer:
             errors.append(error)
             penalties.append(penalty)
             norms.append(norm)
-        cells = len(rows) * batch.shape[1]
-        if lam == 0:
-            # not part of the loss; one batch is enough to watch it
-            penalty = float(self._terms(batch)[1]) / batch.numel()
-        else:
-            penalty = float(torch.stack(penalties).sum(dtype=torch.float64)) / cells
-        reconstruction = float(torch.stack(errors).sum(dtype=torch.float64)) / cells
+
+        def mean_over_cells(terms):
+            total = torch.stack(terms).sum(dtype=torch.float64)
+            return float(total) / (len(rows) * batch.shape[1])
+
+        reconstruction = mean_over_cells(errors)
+        penalty = mean_over_cells(penalties) if lam > 0 else 0.0
         return {
             "loss": reconstruction + lam * penalty,
             "reconstruction": reconstruction,
@@ -258,17 +255,15 @@ class Trainer:
             total += float(error) + self.settings.lam * float(penalty)
         return total / (len(rows) * batch.shape[1])
 
-    def _exploded(self, record):
-        """The term that exploded, if any."""
-        start, lam = self._start, record["lam"]
+    def _exploded(self, terms, lam):
+        """Which of the two terms exploded, if any."""
         # while λ warms up, the Jacobian may rightly grow from epoch to epoch
-        before = max([start["penalty"], *self.history["penalty"][-1:]])
+        penalty = max([self._start["penalty"], *self.history["penalty"][-1:]])
         for name, weight, reference in (
-            ("reconstruction", 1.0, start["reconstruction"]),
-            ("penalty", lam, before),
+            ("reconstruction", 1.0, self._start["reconstruction"]),
+            ("penalty", lam, penalty),
         ):
             bound = _EXPLOSION[name] * max(self.settings.unit, weight * reference)
-            if not weight * record[name] <= bound:
+            if not weight * terms[name] <= bound:
                 return name
-        finite = math.isfinite(record["grad_norm"] + record["weight_norm"])
-        return None if finite else "reconstruction"
+        return None

@@ -60,10 +60,6 @@ def test_linear_network_without_penalty_reaches_pca(digits):
     pca = PCA(10).fit(X)
     best = np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
     assert best * 0.9999 <= -model.score(X) <= 1.02 * best
-    # and the tied decoder spans PCA's subspace
-    basis = np.linalg.qr(model.coefs_[0])[0]
-    cosines = np.linalg.svd(pca.components_ @ basis, compute_uv=False)
-    assert cosines.min() > 0.97
 
 
 # What λ does, on held-out digits at the defaults

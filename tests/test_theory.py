@@ -32,6 +32,7 @@ def linear(n_components, **parameters):
         batch_size=400,
         max_iter=300,
         tol=0,
+        n_iter_no_change=10_000,
         random_state=0,
         **parameters,
     )
@@ -56,10 +57,18 @@ def test_noise_and_reconstruction_penalty_reach_the_same_optimum(table, tied_wei
         k, lam=s**2, penalty="reconstruction", tied_weights=tied_weights
     ).fit(X)
     assert by_penalty.penalty_method_ == "closed_form"
-    by_noise = linear(k, lam=0, noise_std=s, tied_weights=tied_weights).fit(X)
+    by_noise = linear(k, lam=0, noise_std=s, tied_weights=tied_weights)
+    by_noise.set_params(batch_size=len(X), max_iter=1500).fit(X)
     assert relative(map_of(by_penalty), optimum) < 0.01
     assert relative(map_of(by_noise), optimum) < 0.03
     assert relative(map_of(by_noise), map_of(by_penalty)) < 0.03
+
+
+def test_tied_linear_network_without_penalty_spans_the_leading_directions(table):
+    X, rotation = table
+    basis = np.linalg.qr(linear(3, lam=0).fit(X).coefs_[0])[0]
+    cosines = np.linalg.svd(rotation[:3] @ basis, compute_uv=False)
+    assert cosines.min() > 0.999
 
 
 @pytest.mark.parametrize("lam", [0.3, 0.8, 1.5])
