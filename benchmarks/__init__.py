@@ -1,0 +1,1 @@
+"""Measurements, one command a table; see each module's ``--help``."""
