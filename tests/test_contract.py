@@ -432,4 +432,5 @@ def test_import_is_light_and_changes_nothing():
         "for name in ('matplotlib', 'skops', 'polars', 'pytest', 'rich'):\n"
         "    assert name not in sys.modules, name\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

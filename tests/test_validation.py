@@ -142,7 +142,7 @@ def test_column_beyond_float32_is_named(rng):
 
 def test_accepted_forms(rng):
     X = rng.normal(size=(20, 3))
-    ContractiveAutoencoder(
+    model = ContractiveAutoencoder(
         np.int64(2),
         hidden_layer_sizes=[np.int32(4)],
         lam=np.float32(0.5),
@@ -152,6 +152,8 @@ def test_accepted_forms(rng):
         random_state=np.random.RandomState(0),
         max_iter=1,
     ).fit(X)
+    assert model.transform(X).shape == (20, 2)
+    assert [coef.shape for coef in model.coefs_] == [(3, 4), (4, 2), (2, 4), (4, 3)]
 
 
 def test_nothing_is_raised_before_fit():
