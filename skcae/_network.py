@@ -119,7 +119,7 @@ class Layer:
     curvature: Callable[[], Tensor] | None
 
     def rows(self, start, stop):
-        """The same layer for a slice of the rows, whose curvature is not sliced."""
+        """The same layer for a slice of the rows."""
         return Layer(
             self.weight,
             self.transposed,
@@ -127,7 +127,7 @@ class Layer:
             self.preactivations[start:stop],
             self.outputs[start:stop],
             None if self.slope is None else self.slope[start:stop],
-            self.curvature,
+            self.curvature and (lambda: self.curvature()[start:stop]),
         )
 
 

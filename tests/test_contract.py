@@ -6,13 +6,11 @@ import pickle
 import random
 import subprocess
 import sys
-import warnings
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
 import skops.io
 import torch
 from sklearn.base import clone
@@ -69,21 +67,14 @@ VARIANTS = [
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("estimator", VARIANTS, ids=["default", "deep"])
 def test_check_estimator_fails_and_skips_nothing(estimator):
-    if sklearn.__version__ >= "1.7":
-        results = estimator_checks.check_estimator(
-            estimator, on_skip=None, on_fail=None
-        )
-        not_passed = [
-            (result["check_name"], result["status"], result["exception"])
-            for result in results
-            if result["status"] != "passed"
-        ]
-        assert len(results) >= 50
-        assert not_passed == []
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", sklearn.exceptions.SkipTestWarning)
-            estimator_checks.check_estimator(estimator)
+    results = estimator_checks.check_estimator(estimator, on_skip=None, on_fail=None)
+    not_passed = [
+        (result["check_name"], result["status"], result["exception"])
+        for result in results
+        if result["status"] != "passed"
+    ]
+    assert len(results) >= 50
+    assert not_passed == []
 
 
 # the checks themselves fit a DataFrame and transform an array, and the reverse

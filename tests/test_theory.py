@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import tutorials
 from torch import nn
 
 from skcae import ContractiveAutoencoder, _jacobian
@@ -88,46 +89,14 @@ def kernel(n_in, n_out, activation):
     return [nn.Linear(n_in, n_out), activation()]
 
 
-TUTORIALS = {
-    # 784-128 ReLU-32 linear, sigmoid output, their λ = 0.1
+# encoder and decoder, as the tutorials stack them
+STACKS = {
     "diverging": (
-        {
-            "n_components": 32,
-            "hidden_layer_sizes": (128,),
-            "activation": "relu",
-            "code_activation": "identity",
-            "output_activation": "sigmoid",
-            "tied_weights": False,
-            "lam": 784 * 0.1,
-        },
-        0.1,
         kernel(784, 128, nn.ReLU) + kernel(128, 32, nn.Identity),
         kernel(32, 128, nn.ReLU) + kernel(128, 784, nn.Sigmoid),
     ),
-    # 64 sigmoid units, linear output, their λ = 1e-4
-    "single layer": (
-        {
-            "n_components": 64,
-            "activation": "sigmoid",
-            "tied_weights": False,
-            "lam": 784 * 1e-4,
-        },
-        1e-4,
-        kernel(784, 64, nn.Sigmoid),
-        kernel(64, 784, nn.Identity),
-    ),
-    # 784-256-128-64 sigmoids, ReLU decoder, sigmoid output, their λ = 0.1
+    "single layer": (kernel(784, 64, nn.Sigmoid), kernel(64, 784, nn.Identity)),
     "deep": (
-        {
-            "n_components": 64,
-            "hidden_layer_sizes": (256, 128),
-            "activation": "sigmoid",
-            "decoder_activation": "relu",
-            "output_activation": "sigmoid",
-            "tied_weights": False,
-            "lam": 784 * 0.1,
-        },
-        0.1,
         kernel(784, 256, nn.Sigmoid)
         + kernel(256, 128, nn.Sigmoid)
         + kernel(128, 64, nn.Sigmoid),
@@ -138,9 +107,10 @@ TUTORIALS = {
 }
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+@pytest.mark.parametrize("name", tutorials.PARAMETERS)
 def test_tutorial_network_is_one_call_and_its_loss_is_ours(name, rng):
-    parameters, their_lam, encoder, decoder = TUTORIALS[name]
+    parameters, their_lam = tutorials.PARAMETERS[name], tutorials.LAMBDAS[name]
+    encoder, decoder = STACKS[name]
     X = rng.uniform(size=(12, 784))
     model = ContractiveAutoencoder(**parameters, max_iter=1, random_state=0).fit(X)
     ours = model.to_module().double()

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import tutorials
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -185,16 +186,10 @@ def images():
 
 
 def tutorial(**changes):
-    """784-128 ReLU-32 linear with λ = 0.1 in the convention of its code."""
+    """The network that diverges, without warm-up or clipping."""
     return ContractiveAutoencoder(
-        **{
-            "n_components": 32,
-            "hidden_layer_sizes": (128,),
-            "activation": "relu",
-            "code_activation": "identity",
-            "output_activation": "sigmoid",
-            "tied_weights": False,
-            "lam": 784 * 0.1,
+        **tutorials.PARAMETERS["diverging"]
+        | {
             "lam_warmup": 0,
             "max_grad_norm": None,
             "batch_size": 128,
