@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 # Elements that one block, gathered or converted, may hold.
-_BLOCK_ELEMENTS = 2**20
+_BLOCK_ELEMENTS = 2**17
 
 
 class Rows:
@@ -42,7 +42,7 @@ class Rows:
         """Rows at the positions (a tensor of int64), as a float32 tensor."""
         if self._on_device is not None:
             return self._on_device[positions.to(self._on_device.device)]
-        rows = self._X[self._indices[positions.numpy()]]
+        rows = self._X.take(self._indices[positions.numpy()], axis=0)
         rows -= self._shift
         return torch.from_numpy(rows.astype(np.float32, copy=False))
 

@@ -4,6 +4,8 @@ What is worth keeping of a network is a dict of numpy arrays and plain Python,
 its *state*: it pickles anywhere and remembers no device.
 """
 
+import math
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,8 @@ from skcae._validation import resolve_device
 _CPU = torch.device("cpu")
 # Rows that the initial biases are computed from.
 _SAMPLE_ROWS = 1024
+# In one matrix product. Threads that share fewer lose more by meeting than they gain.
+_MULTIPLICATIONS_PER_THREAD = 2**20
 
 
 class Fitted(NamedTuple):
@@ -90,10 +94,11 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
         epochs=state["epochs"] if state else 0,
         optimizer_state=state["optimizer"] if state and once else None,
     )
-    if once:
-        trainer.run_once(training)
-    else:
-        trainer.run(training, validation, parameters.max_iter, on_epoch)
+    with _enough_threads(network, trainer.settings.batch_size):
+        if once:
+            trainer.run_once(training)
+        else:
+            trainer.run(training, validation, parameters.max_iter, on_epoch)
 
     state = {
         "architecture": architecture,
@@ -114,6 +119,19 @@ def network_on_rows(state, device):
     network.biases[0].sub_(network.weights[0] @ shift)
     network.biases[-1].add_(shift)
     return network
+
+
+@contextmanager
+def _enough_threads(network, batch_size):
+    """Use no more threads than the matrix products of one step keep busy."""
+    before = torch.get_num_threads()
+    widest = max(math.prod(shape) for shape in network.shapes)
+    busy = batch_size * widest // _MULTIPLICATIONS_PER_THREAD
+    torch.set_num_threads(min(before, max(1, busy)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _architecture(parameters, n_features):

@@ -23,8 +23,6 @@ meet the curvatures of the activations in the ordinary backward pass, see
 ``_objective``.
 """
 
-import math
-
 import torch
 
 from skcae._network import times
@@ -129,12 +127,11 @@ def closed_form(layers, grads=None, coefficient=1.0):
         slope = torch.ones_like(first.outputs)
     if len(layers) == 1:
         squares = first.weight.square().sum(1)
-        norms = slope.square() @ squares
         if grads is None:
-            return norms, None
+            return slope.square() @ squares, None
         per_unit = slope.square().sum(0)
         grads[0].addcmul_(per_unit[:, None], first.weight, value=2 * coefficient)
-        return norms.sum(), [(slope * squares).mul_(2 * coefficient)]
+        return per_unit @ squares, [slope * (2 * coefficient * squares)]
 
     upper = layers[1].weight
     gram, upper_gram = first.weight @ first.weight.T, upper.T @ upper
@@ -191,35 +188,13 @@ def hutchinson(layers, signs, grads=None, coefficient=1.0):
     return norms, slope_grads
 
 
-class RandomSigns:
-    """Independent entries of -1 or 1, eight from each random byte.
-
-    Drawing them one by one costs more than everything else in a small step.
-    """
-
-    def __init__(self, like):
-        byte = torch.arange(256, device=like.device)[:, None]
-        bits = byte >> torch.arange(8, device=like.device) & 1
-        self._of_byte = bits.to(like.dtype) * 2 - 1
-
-    def draw(self, shape, generator):
-        """Return a Tensor of the shape."""
-        n_signs = math.prod(shape)
-        bytes_ = torch.randint(
-            256, (-(-n_signs // 8),), generator=generator, device=self._of_byte.device
-        )
-        signs = self._of_byte.index_select(0, bytes_)
-        if n_signs % 8:
-            signs = signs.view(-1)[:n_signs]
-        return signs.view(shape)
-
-
 def _exact_chunk(layers, grads, coefficient):
     top, below = layers[-1], layers[:-1]
     norms, tape = _pull_down(_top_rows(top), below, total=grads is not None)
     if grads is None:
         return norms, None
     slope_grads, pushed = _push_up(tape, below, grads, coefficient)
+    pushed = times(pushed, below[-1].slope)
     if top.slope is None:
         grads[len(below)].add_(pushed.sum(1))
         return norms, [*slope_grads, None]
@@ -267,18 +242,20 @@ def _push_up(tape, layers, grads, coefficient):
     """Reverse :func:`_pull_down`, from the bottom to the top.
 
     Returns the gradients with respect to the slopes of the layers and with
-    respect to the signal that entered at the top.
+    respect to the product of signal and slope at the top.
     """
     tape, metric, bottom = tape
-    pushed = None if bottom is None else bottom * (2 * coefficient)
-    slope_grads = []
+    pushed = None if bottom is None else bottom.mul_(2 * coefficient)
+    slope_grads, lower = [], None
     for layer, grad, (signal, scaled) in zip(
         layers, grads, reversed(tape), strict=False
     ):
-        rows = _flat(scaled)
+        if lower is not None:
+            pushed = times(pushed, lower.slope)
+        rows, lower = _flat(scaled), layer
         if pushed is None:
             grad.addmm_(rows.T @ rows, layer.weight, alpha=2 * coefficient)
-            pushed = metric * (2 * coefficient)
+            pushed = metric.mul_(2 * coefficient)
         else:
             grad.addmm_(rows.T, _flat(pushed))
             pushed = pushed @ layer.transposed
@@ -288,7 +265,6 @@ def _push_up(tape, layers, grads, coefficient):
             if slope_grad.ndim > 2:
                 slope_grad = slope_grad.sum(0)
         slope_grads.append(slope_grad)
-        pushed = times(pushed, layer.slope)
     return slope_grads, pushed
 
 

@@ -5,6 +5,7 @@ autograd graph is ever built: an activation knows its first and second
 derivative, and a forward pass keeps what the backward recursions read.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,15 @@ def _less_product(x, y, z, times=1):
     return torch.addcmul(x, y, z, value=-times)
 
 
+def _constant(value, like):
+    return _cached_constant(value, like.dtype, like.device)
+
+
+@functools.cache
+def _cached_constant(value, dtype, device):
+    return torch.full((), value, dtype=dtype, device=device)
+
+
 def _sigmoid(z):
     a = torch.sigmoid(z)
     slope = _less_product(a, a, a)
@@ -58,12 +68,13 @@ def _sigmoid(z):
 
 def _tanh(z):
     a = torch.tanh(z)
-    slope = _less_product(z.new_ones(()), a, a)
-    return a, slope, lambda: _less_product(z.new_zeros(()), a, slope, 2)
+    slope = _less_product(_constant(1, z), a, a)
+    return a, slope, lambda: _less_product(_constant(0, z), a, slope, 2)
 
 
 def _relu(z):
-    return torch.relu(z), (z > 0).to(z.dtype), None
+    a = torch.relu(z)
+    return a, a.sign(), None
 
 
 def _softplus(z):
@@ -74,11 +85,11 @@ def _softplus(z):
 def _silu(z):
     gate = torch.sigmoid(z)
     a = z * gate
-    slope = torch.lerp(gate, z.new_ones(()), a)  # gate + a (1 - gate)
+    slope = torch.lerp(gate, _constant(1, z), a)  # gate + a (1 - gate)
 
     def curvature():
-        twice = torch.sub(slope, a).add_(slope)
-        return _less_product(twice, gate, twice)
+        both = torch.lerp(a, slope, 2)  # 2 slope - a
+        return _less_product(both, gate, both)
 
     return a, slope, curvature
 

@@ -83,17 +83,14 @@ class Objective:
     method: str
     noise_std: float = 0.0
 
-    def __post_init__(self):
-        self._signs = _jacobian.RandomSigns(self.network.parameters)
-
-    def terms(self, rows, generator):
+    def terms(self, rows, noise):
         """Sums over the rows of the loss and of the squared Jacobian norm."""
-        layers = self.network.forward(self._corrupt(rows, generator))
+        layers = self.network.forward(self._corrupt(rows, noise))
         last = layers[-1]
         losses = LOSSES[self.loss][0](rows, last.preactivations, last.outputs)
-        return losses.sum(), self._penalty(layers, generator)[0].sum()
+        return losses.sum(), self._penalty(layers, noise)[0].sum()
 
-    def gradient(self, rows, lam, generator, weight_grads, bias_grads, scale=1.0):
+    def gradient(self, rows, lam, noise, weight_grads, bias_grads, scale=1.0):
         """Write the gradient of ``scale`` times the objective into the buffers.
 
         Parameters
@@ -101,8 +98,7 @@ class Objective:
         rows : Tensor of shape (n, n_features)
         lam : float
             Without a penalty (0) its norm is not computed.
-        generator : torch.Generator
-            For the noise and the probes.
+        noise : Noise
         weight_grads, bias_grads : list of Tensor
             Shaped as the network's weights and biases, the former zero: they are
             added to, because a tied weight has two gradients.
@@ -114,14 +110,14 @@ class Objective:
             Sums over the rows of the loss and of the squared Jacobian norm;
             the latter is None for ``lam=0``.
         """
-        layers = self.network.forward(self._corrupt(rows, generator))
+        layers = self.network.forward(self._corrupt(rows, noise))
         coefficient = scale / rows.numel()
         error, delta = LOSSES[self.loss][1](rows, layers[-1], coefficient)
 
         norm, slope_grads = None, []
         if lam > 0:
             norm, slope_grads = self._penalty(
-                layers, generator, weight_grads, lam * coefficient
+                layers, noise, weight_grads, lam * coefficient
             )
         slope_grads += [None] * (len(layers) - len(slope_grads))
 
@@ -137,15 +133,12 @@ class Objective:
                     delta.mul_(layers[index - 1].slope)
         return error, norm
 
-    def _corrupt(self, rows, generator):
-        if self.noise_std == 0:
-            return rows
-        noise = torch.empty_like(rows).normal_(0, self.noise_std, generator=generator)
-        return noise.add_(rows)
+    def _corrupt(self, rows, noise):
+        return noise.added_to(rows, self.noise_std) if self.noise_std else rows
 
-    def _penalty(self, layers, generator, grads=None, coefficient=1.0):
+    def _penalty(self, layers, noise, grads=None, coefficient=1.0):
         layers = layers[: self.penalty_depth]
         if self.method == "hutchinson":
-            signs = self._signs.draw(layers[-1].outputs.shape, generator)
+            signs = noise.signs_like(layers[-1].outputs)
             return _jacobian.hutchinson(layers, signs, grads, coefficient)
         return getattr(_jacobian, self.method)(layers, grads, coefficient)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from skcae._adam import Adam
+from skcae._noise import Noise
 
 # A term explodes when it exceeds its factor times where it started and times
 # the loss of the column means. The first is tight because the network starts no
@@ -104,7 +105,7 @@ class Trainer:
         self._grads = objective.network.views(self._gradient)
         device = self._parameters.device
         self._noise_seed = int(torch.randint(2**62, (), generator=generator))
-        self._noise = torch.Generator(device).manual_seed(self._noise_seed)
+        self._noise = Noise(self._noise_seed, device)
         # recovery divides the learning rate by this; later calls keep it
         self._slowdown = 1.0
         if optimizer_state is not None:
@@ -171,8 +172,8 @@ class Trainer:
     def _measure(self):
         """Both terms of the present network on the sample."""
         # a stream of its own: what is only looked at must not change training
-        generator = torch.Generator(self._sample.device).manual_seed(self._noise_seed)
-        error, penalty = self.objective.terms(self._sample, generator)
+        noise = Noise(self._noise_seed, self._sample.device)
+        error, penalty = self.objective.terms(self._sample, noise)
         return {
             "reconstruction": float(error) / self._sample.numel(),
             "penalty": float(penalty) / self._sample.numel(),
@@ -247,11 +248,10 @@ class Trainer:
 
     def _loss(self, rows):
         """The objective at full λ, with the same probes and noise every time."""
-        generator = torch.Generator(self._parameters.device)
-        generator.manual_seed(self._noise_seed)
+        noise = Noise(self._noise_seed, self._parameters.device)
         total = 0.0
         for batch in rows.in_order(self.settings.batch_size):
-            error, penalty = self.objective.terms(batch, generator)
+            error, penalty = self.objective.terms(batch, noise)
             total += float(error) + self.settings.lam * float(penalty)
         return total / (len(rows) * batch.shape[1])
 

@@ -7,6 +7,7 @@ from oracle import jacobians, random_network
 
 from skcae import _jacobian
 from skcae._network import ACTIVATIONS
+from skcae._noise import Noise
 
 SIZES = [(5, 7), (5, 3), (9, 4, 6), (5, 7, 4), (9, 4, 3, 6), (5, 8, 6, 4, 7)]
 
@@ -64,9 +65,7 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
         for name in ("inputs", "preactivations", "outputs", "slope"):
             tensor = getattr(layer, name)
             setattr(layer, name, tensor.expand(n_probes, -1))
-    generator = torch.Generator().manual_seed(0)
-    random_signs = _jacobian.RandomSigns(repeated[0].inputs)
-    signs = random_signs.draw((n_probes, sizes[-1]), generator)
+    signs = Noise(0, torch.device("cpu")).signs_like(repeated[-1].outputs)
     estimates, _ = _jacobian.hutchinson(repeated, signs)
 
     # Var = 2 (||J J'||_F^2 - sum of squared diagonal entries)
@@ -75,17 +74,6 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
     error = (estimates.mean() - truth[row].square().sum()).item()
     assert abs(error) < 4 * math.sqrt(variance / n_probes)
     assert estimates.var().item() == pytest.approx(variance, rel=0.1)
-
-
-def test_random_signs_are_independent_and_fair():
-    draw = _jacobian.RandomSigns(torch.empty(0)).draw
-    signs = draw((100_003, 5), torch.Generator().manual_seed(0))
-    assert signs.dtype == torch.float32
-    assert set(signs.unique().tolist()) == {-1.0, 1.0}
-    correlations = signs.T @ signs / len(signs) - torch.eye(5)
-    assert correlations.abs().max() < 5 / math.sqrt(len(signs))
-    assert signs.mean(0).abs().max() < 5 / math.sqrt(len(signs))
-    assert (signs[1:] * signs[:-1]).mean(0).abs().max() < 5 / math.sqrt(len(signs))
 
 
 def test_norm_is_not_negative_and_zero_for_a_constant_code():

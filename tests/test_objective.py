@@ -4,9 +4,11 @@ from oracle import jacobians, objective, random_network
 
 from skcae import _jacobian
 from skcae._network import ACTIVATIONS
+from skcae._noise import Noise
 from skcae._objective import Objective, constant_losses
 
 LAM = 0.7
+CPU = torch.device("cpu")
 
 
 def build(sizes, name, tied, loss, penalty, method):
@@ -30,16 +32,14 @@ def test_gradient_matches_autograd(sizes, name, tied, loss, penalty, method):
     network = ours.network
     rows = torch.rand(6, sizes[0], dtype=torch.float64)
     gradient = torch.zeros_like(network.parameters)
-    generator = torch.Generator().manual_seed(1)
     error, norm = ours.gradient(
-        rows, LAM, generator, *network.views(gradient), scale=2.0
+        rows, LAM, Noise(1, CPU), *network.views(gradient), scale=2.0
     )
 
     signs = None
     if ours.method == "hutchinson":
         n_out = network.shapes[ours.penalty_depth - 1][0]
-        same = torch.Generator().manual_seed(1)
-        signs = _jacobian.RandomSigns(network.parameters).draw((6, n_out), same)
+        signs = Noise(1, CPU).signs_like(rows.new_empty(6, n_out))
     flat = network.parameters.clone().requires_grad_()
     value = objective(
         network,
@@ -61,11 +61,10 @@ def test_exact_penalty_reaches_every_weight_of_the_encoder():
     # neither frozen weights nor the last layer alone: all of them feel it
     ours = build((6, 5, 4, 3), "tanh", False, "squared_error", "encoder", "exact")
     rows = torch.rand(6, 6, dtype=torch.float64)
-    generator = torch.Generator()
     with_penalty = torch.zeros_like(ours.network.parameters)
     without = torch.zeros_like(ours.network.parameters)
-    ours.gradient(rows, 1.0, generator, *ours.network.views(with_penalty))
-    ours.gradient(rows, 0.0, generator, *ours.network.views(without))
+    ours.gradient(rows, 1.0, Noise(0, CPU), *ours.network.views(with_penalty))
+    ours.gradient(rows, 0.0, Noise(0, CPU), *ours.network.views(without))
     weights, _ = ours.network.views(with_penalty - without)
     assert all(weight.abs().max() > 1e-4 for weight in weights[:3])
     assert not any(weight.any() for weight in weights[3:])
@@ -76,7 +75,7 @@ def test_penalty_is_not_the_gradient_of_summed_outputs():
     rows = torch.rand(6, 6, dtype=torch.float64)
     network = ours.network
     jacobian = jacobians(network, network.weights, network.biases, rows, 1)
-    _, norm = ours.terms(rows, torch.Generator())
+    _, norm = ours.terms(rows, Noise(0, CPU))
     assert norm.item() == pytest.approx(jacobian.square().sum().item())
     summed = jacobian.sum(1).square().sum().item()
     assert abs(norm.item() - summed) > 0.1 * norm.item()
@@ -87,7 +86,7 @@ def test_lam_zero_is_the_plain_autoencoder():
     rows = torch.rand(6, 5, dtype=torch.float64)
     gradient = torch.zeros_like(ours.network.parameters)
     grads = ours.network.views(gradient)
-    error, norm = ours.gradient(rows, 0.0, torch.Generator(), *grads)
+    error, norm = ours.gradient(rows, 0.0, Noise(0, CPU), *grads)
     assert norm is None
     flat = ours.network.parameters.clone().requires_grad_()
     value = objective(
@@ -106,7 +105,7 @@ def test_noise_corrupts_the_input_and_not_the_target():
     for bias in network.biases:
         bias.zero_()
     rows = torch.randn(20_000, 5, dtype=torch.float64)
-    error, _ = ours.terms(rows, torch.Generator().manual_seed(0))
+    error, _ = ours.terms(rows, Noise(0, CPU))
     # the identity reconstructs the noisy row: what is left is the noise
     assert error.item() / rows.numel() == pytest.approx(0.25, rel=0.02)
 
