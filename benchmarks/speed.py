@@ -1,143 +1,224 @@
-"""What a fit, a step and a score cost, as ratios of interleaved pairs.
+"""What fits, steps, scores and searches cost, as ratios of interleaved pairs.
 
 Every row runs the two rivals in turn, several times, in one process, and reports the
-median of the ratios. Absolute times are printed for orientation only.
+median of the ratios; below 1 is faster than the rival. Where a rival is so slow that
+it runs fewer steps, both count by the step.
 
-    python -m benchmarks.speed             the whole table, about ten minutes
-    python -m benchmarks.speed --quick     fewer pairs and epochs, about one minute
-    python -m benchmarks.speed --out F     the raw times as JSON, too
+    python -m benchmarks.speed                 the whole table, about 15 minutes
+    python -m benchmarks.speed --quick         fewer pairs and epochs, two minutes
+    python -m benchmarks.speed --out F         the raw times as JSON, too
+    python -m benchmarks.speed --device cuda   only the tutorials' loop, on a GPU
+
+PyOD is measured where it is installed.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import sklearn
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
+from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from skcae import ContractiveAutoencoder, __version__
+from benchmarks._report import interleaved, ratios, setting, table, write
+from benchmarks._rivals import (
+    AutogradExact,
+    TutorialLoop,
+    contractive,
+    mlp_regressor,
+    pyod_autoencoder,
+)
 
-BATCH = 256
-
-
-def table(n, d, dtype=np.float32):
-    """Rows of a Gaussian with correlated columns of about unit variance."""
-    rng = np.random.default_rng(0)
-    mixing = rng.normal(size=(d, d)) / np.sqrt(d)
-    return (rng.normal(size=(n, d)) @ mixing).astype(dtype)
-
-
-def seconds(function):
-    """Time one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+SMALL, MEDIUM = (30, 64, 8), (100, 128, 16)
+ONE_LAYER, DEEP = (30, 64), (784, 256, 128, 64)
 
 
-def plain_autoencoder(sizes, epochs):
-    """Scikit-learn's regressor, asked to return what it is given."""
-    return MLPRegressor(
-        hidden_layer_sizes=(*sizes, *sizes[-2::-1]),
-        batch_size=BATCH,
-        max_iter=epochs,
-        tol=0,
-        n_iter_no_change=epochs + 1,
-        random_state=0,
-    )
+@dataclass
+class Contest:
+    """One row: two calls, and how many steps (of any unit) each of them runs."""
+
+    name: str
+    bar: float
+    ours: Callable
+    rival: Callable
+    ours_steps: int = 1
+    rival_steps: int = 1
+    most_pairs: int = 99
+
+    def run(self, n_pairs):
+        """Seconds a step, of us and of the rival."""
+        pairs = interleaved(self.ours, self.rival, min(n_pairs, self.most_pairs))
+        return [(a / self.ours_steps, b / self.rival_steps) for a, b in pairs]
 
 
-def contractive(sizes, epochs, **parameters):
-    """Our estimator, at full λ from the first step and without stopping early."""
-    return ContractiveAutoencoder(
-        sizes[-1],
-        hidden_layer_sizes=sizes[:-1],
-        batch_size=BATCH,
-        max_iter=epochs,
-        lam_warmup=0,
-        tol=0,
-        n_iter_no_change=epochs + 1,
-        random_state=0,
-        **parameters,
-    )
+def name_of(sizes):
+    """Widths of an encoder, as they are written."""
+    return "-".join(map(str, sizes))
 
 
-def fit_against_mlp(n, d, sizes, epochs, **parameters):
+def against_mlp(n, sizes, epochs, bar, **parameters):
     """Fit with the penalty against a plain autoencoder without one."""
-    X = table(n, d)
-    ours = contractive(sizes, epochs, **parameters)
-    rival = plain_autoencoder(sizes, epochs)
-    return partial(ours.fit, X), partial(rival.fit, X, X)
+    X = table(n, sizes[0])
+    ours = contractive(sizes[1:], epochs, **parameters)
+    rival = mlp_regressor(sizes[1:], epochs)
+    what = parameters.get("activation", "silu")
+    name = f"fit, {name_of(sizes)}, {what} / MLPRegressor"
+    return Contest(name, bar, partial(ours.fit, X), partial(rival.fit, X, X))
 
 
-def fit_against_no_penalty(n, d, sizes, epochs, **parameters):
+def against_pyod(n, sizes, epochs, bar, activation):
+    """Fit with the penalty against PyOD's autoencoder, fewer epochs of it."""
+    X = table(n, sizes[0])
+    rival_epochs = max(1, epochs // 10)
+    rival = pyod_autoencoder(sizes[1:], rival_epochs)
+    if rival is None:
+        return None
+    ours = contractive(sizes[1:], epochs, activation=activation)
+    name = f"epoch, {name_of(sizes)}, {activation} / PyOD's AutoEncoder (ReLU)"
+    fit, rival_fit = partial(ours.fit, X), partial(rival.fit, X)
+    return Contest(name, bar, fit, rival_fit, epochs, rival_epochs, most_pairs=3)
+
+
+def against_loop(sizes, n_steps, loop_steps, bar, device):
+    """A step against the tutorials' loop, which runs fewer."""
+    X = np.clip(table(128 * 10, sizes[0]) / 8 + 0.5, 0, 1)
+    epochs = n_steps // 10
+    ours = contractive(
+        sizes[1:],
+        epochs,
+        lam=1e-3,  # any λ costs the same, and this one ends well on noise
+        batch_size=128,
+        activation="sigmoid",
+        decoder_activation="relu",
+        output_activation="sigmoid",
+        tied_weights=False,
+        device=device,
+    )
+    loop = TutorialLoop(sizes, device)
+    name = f"step, {name_of(sizes)} / one backward pass per output"
+    rival = partial(loop.fit, X, 128, loop_steps)
+    return Contest(
+        name, bar, partial(ours.fit, X), rival, n_steps, loop_steps, most_pairs=3
+    )
+
+
+def against_no_penalty(n, sizes, epochs, bar):
     """Fit with the penalty against the same fit at λ = 0."""
-    X = table(n, d)
-    ours = contractive(sizes, epochs, **parameters)
-    rival = contractive(sizes, epochs, **parameters | {"lam": 0})
-    return partial(ours.fit, X), partial(rival.fit, X)
+    X = table(n, sizes[0])
+    ours = contractive(sizes[1:], epochs)
+    rival = contractive(sizes[1:], epochs, lam=0)
+    name = f"fit, {name_of(sizes)} / lam = 0"
+    return Contest(name, bar, partial(ours.fit, X), partial(rival.fit, X))
 
 
-def score_against_predict(n, dtype):
+def against_autograd(n, sizes, epochs, bar):
+    """Fit with the exact penalty against the same penalty through autograd."""
+    X = table(n, sizes[0])
+    ours = contractive(sizes[1:], epochs, penalty_method="exact")
+    n_steps = epochs * -(-n // 256)
+    rival = AutogradExact(sizes)
+    name = f"fit, {name_of(sizes)}, exact / by autograd"
+    return Contest(name, bar, partial(ours.fit, X), partial(rival.fit, X, 256, n_steps))
+
+
+def score_against_predict(n, dtype, bar):
     """Scores of many rows against the regressor's predictions for them."""
     X = table(n, 30, dtype)
-    ours = contractive((64, 8), 1).fit(X[:2000])
-    rival = plain_autoencoder((64, 8), 1).fit(X[:2000], X[:2000])
-    return partial(ours.score_samples, X), partial(rival.predict, X)
+    ours = contractive(SMALL[1:], 1).fit(X[:2000])
+    rival = mlp_regressor(SMALL[1:], 1).fit(X[:2000], X[:2000])
+    name = f"score_samples, {dtype.__name__} / MLPRegressor.predict"
+    return Contest(name, bar, partial(ours.score_samples, X), partial(rival.predict, X))
 
 
-def import_against_torch_and_sklearn():
+def import_against_its_dependencies(bar):
     """Import of the package against that of what it stands on."""
 
     def importing(code):
         return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
     stands_on = "import torch, sklearn.base, sklearn.pipeline"
-    return importing(f"{stands_on}; import skcae"), importing(stands_on)
+    return Contest(
+        "import / torch and scikit-learn",
+        bar,
+        importing(f"{stands_on}; import skcae"),
+        importing(stands_on),
+    )
 
 
-def rows(quick):
-    """Name and pair of every row of the table."""
+def two_jobs_against_one(n, bar):
+    """A search over λ in two processes against one; one thread each."""
+    X = table(n, 30)
+    grid = {"lam": [0, 0.01, 0.03, 0.1, 0.3, 1]}
+    scores = {}
+
+    def search(n_jobs):
+        with threadpool_limits(1):
+            torch.set_num_threads(1)
+            model = contractive(SMALL[1:], 20)
+            found = GridSearchCV(model, grid, cv=5, n_jobs=n_jobs, refit=False).fit(X)
+        scores[n_jobs] = found.cv_results_["mean_test_score"]
+        if len(scores) == 2:
+            np.testing.assert_allclose(scores[1], scores[2], rtol=1e-5)
+
+    name = "GridSearchCV, 30 fits, n_jobs=2 / n_jobs=1"
+    return Contest(name, bar, partial(search, 2), partial(search, 1), most_pairs=3)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from skcae import ContractiveAutoencoder
+X = np.empty((1_000_000, 50), np.float32)
+rng = np.random.default_rng(0)
+for block in np.array_split(X, 100):
+    rng.standard_normal(out=block, dtype=np.float32)
+model = ContractiveAutoencoder(8, hidden_layer_sizes=(64,), max_iter=1, batch_size=256)
+model.fit(X[:10_000])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model.fit(X)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def extra_memory():
+    """MiB that a fit on 1,000,000 x 50 float32 needs above the array."""
+    run = [sys.executable, "-c", MEMORY]
+    return float(subprocess.run(run, check=True, capture_output=True).stdout)
+
+
+def contests(quick, device):
+    """Every row, built when it is reached; None where the rival is missing."""
     epochs = 5 if quick else 20
-    small, medium, wide = (20_000, 30, (64, 8)), (50_000, 100, (128, 16)), (64,)
-    for activation in ("silu", "relu", "tanh"):
-        yield (
-            f"fit, 30-64-8, {activation} / MLPRegressor",
-            fit_against_mlp(*small, epochs, activation=activation),
-        )
-    yield (
-        "fit, 100-128-16 / MLPRegressor",
-        fit_against_mlp(*medium, epochs // 2),
-    )
-    yield (
-        "fit, 30-64 / MLPRegressor",
-        fit_against_mlp(20_000, 30, wide, epochs),
-    )
-    yield "fit, 30-64 / lam = 0", fit_against_no_penalty(20_000, 30, wide, epochs)
-    yield "fit, 30-64-8 / lam = 0", fit_against_no_penalty(*small, epochs)
-    yield (
-        "fit, 100-128-16 / lam = 0",
-        fit_against_no_penalty(*medium, epochs // 2),
-    )
-    yield (
-        "fit, 784-256-128-64 / lam = 0",
-        fit_against_no_penalty(5000, 784, (256, 128, 64), max(1, epochs // 5)),
-    )
-    for dtype in (np.float64, np.float32):
-        yield (
-            f"score_samples, {dtype.__name__} / MLPRegressor.predict",
-            score_against_predict(50_000 if quick else 200_000, dtype),
-        )
-    yield "import / torch and scikit-learn", import_against_torch_and_sklearn()
+    if device == "cpu":
+        for activation in ("silu", "relu", "tanh"):
+            yield against_mlp(20_000, SMALL, epochs, 0.9, activation=activation)
+        yield against_mlp(50_000, MEDIUM, max(3, epochs // 2), 0.95)
+        yield against_mlp(20_000, ONE_LAYER, epochs, 0.7)
+        yield against_pyod(20_000, SMALL, 2 * epochs, 1 / 15, "relu")
+        yield against_pyod(20_000, SMALL, 2 * epochs, 1 / 15, "silu")
+    yield against_loop(SMALL, 300, 30, 1 / 8, device)
+    yield against_loop(DEEP, 100, 5, 1 / 18, device)
+    yield against_loop((784, 1000), 20, 1, 1 / 300, device)
+    if device != "cpu":
+        yield against_loop((784, 512, 256, 64), 100, 5, 1 / 30, device)
+        return
+    yield against_no_penalty(20_000, ONE_LAYER, epochs, 1.3)
+    yield against_no_penalty(20_000, SMALL, epochs, 1.6)
+    yield against_no_penalty(50_000, MEDIUM, max(3, epochs // 2), 1.6)
+    yield against_no_penalty(5000, DEEP, max(2, epochs // 5), 1.9)
+    yield against_autograd(5000, SMALL, epochs, 0.6)
+    yield against_autograd(1280, DEEP, max(2, epochs // 5), 0.6)
+    for dtype, bar in ((np.float64, 1.2), (np.float32, 2)):
+        yield score_against_predict(50_000 if quick else 200_000, dtype, bar)
+    yield import_against_its_dependencies(1.05)
+    yield two_jobs_against_one(1000 if quick else 15_000, 1 / 1.6)
 
 
 def main():
@@ -145,40 +226,37 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="about one minute")
-    parser.add_argument("--pairs", type=int, help="interleaved pairs (3 or 7)")
+    parser.add_argument("--quick", action="store_true", help="about two minutes")
+    parser.add_argument("--pairs", type=int, help="interleaved pairs (3 or 9)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", help="JSON file for the raw times")
     options = parser.parse_args()
-    n_pairs = options.pairs or (3 if options.quick else 7)
+    n_pairs = options.pairs or (3 if options.quick else 9)
 
     warnings.simplefilter("ignore", ConvergenceWarning)
-    torch.set_num_threads(options.threads)
-    setting = {
-        "skcae": __version__,
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "threads": options.threads,
-        "pairs": n_pairs,
-    }
-    print(", ".join(f"{name} {value}" for name, value in setting.items()))
-    print(f"{'ours / rival':52} {'median':>7} {'range':>13} {'ours, s':>9}")
+    conditions = setting(threads=options.threads, device=options.device, pairs=n_pairs)
+    print(f"{'ours / rival':53}{'median':>7} {'range':>13} {'bar':>6} {'ours, s':>8}")
     raw = []
-    with threadpool_limits(options.threads):
-        for name, (ours, rival) in rows(options.quick):
-            ours(), rival()
-            times = [(seconds(ours), seconds(rival)) for _ in range(n_pairs)]
-            ratios = sorted(mine / theirs for mine, theirs in times)
-            spread = f"{ratios[0]:.2f}..{ratios[-1]:.2f}"
-            typical = statistics.median(mine for mine, _ in times)
-            median = statistics.median(ratios)
-            print(f"{name:52} {median:7.2f} {spread:>13} {typical:9.3f}", flush=True)
-            raw.append({"row": name, "median": median, "seconds": times})
-    if options.out:
-        with open(options.out, "w") as file:
-            json.dump({"setting": setting, "rows": raw}, file, indent=1)
+    for contest in contests(options.quick, options.device):
+        if contest is None:
+            continue
+        with threadpool_limits(options.threads):
+            torch.set_num_threads(options.threads)
+            pairs = contest.run(n_pairs)
+        median, low, high = ratios(pairs)
+        typical = statistics.median(mine for mine, _ in pairs)
+        print(
+            f"{contest.name:53}{median:7.3f} {low:6.3f}..{high:5.3f} "
+            f"{contest.bar:6.3f} {typical:8.4f}",
+            flush=True,
+        )
+        raw.append({"row": contest.name, "median": median, "seconds": pairs})
+    if options.device == "cpu":
+        memory = extra_memory()
+        print(f"{'memory of fit, 1,000,000 x 50 float32, MiB':53}{memory:7.1f}")
+        raw.append({"row": "memory, MiB", "value": memory})
+    write(options.out, conditions, raw)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ its weights (out x in). The Jacobian of P layers at one row is
     ``D_1' [(W_2' W_2) * (W_1 W_1')] D_1`` for two of which the upper is linear.
 :func:`exact`
     For any depth: the rows of J, one for each output unit, pulled down through
-    the layers; Gram matrix of the lowest weights where that is cheaper.
+    the layers; Gram matrix of the lowest weights where that is cheaper. Nearly
+    all of its time goes into matrix products.
 :func:`hutchinson`
     For any depth: ``E_v ||v' J||^2 = ||J||^2`` for independent signs v
     (Hutchinson 1989), one v a row; unbiased, for the price of one more
@@ -23,12 +24,15 @@ meet the curvatures of the activations in the ordinary backward pass, see
 ``_objective``.
 """
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 
 from skcae._network import times
 
 # Elements of the (units, rows, width) arrays that one piece of work may hold.
-_CHUNK_ELEMENTS = 2**20
+_CHUNK_ELEMENTS = 2**21
 
 
 def has_closed_form(activations):
@@ -90,10 +94,10 @@ def jacobian(layers):
     -------
     Tensor of shape (n, n_out, n_in)
     """
-    rows = _top_rows(layers[-1])
+    rows = _unit_axis(_slope(layers[-1]), 2) * layers[-1].weight
     for layer in reversed(layers[:-1]):
-        rows = times(rows, layer.slope) @ layer.weight
-    return rows.transpose(0, 1)
+        rows = times(rows, _unit_axis(layer.slope)) @ layer.weight
+    return rows
 
 
 def squared_norms(layers):
@@ -122,9 +126,7 @@ def closed_form(layers, grads=None, coefficient=1.0):
         With respect to each layer's slope.
     """
     first = layers[0]
-    slope = first.slope
-    if slope is None:
-        slope = torch.ones_like(first.outputs)
+    slope = _slope(first)
     if len(layers) == 1:
         squares = first.weight.square().sum(1)
         if grads is None:
@@ -181,92 +183,148 @@ def hutchinson(layers, signs, grads=None, coefficient=1.0):
     norms, slope_grads
         As in :func:`closed_form`.
     """
-    norms, tape = _pull_down(signs, layers, total=grads is not None)
+    tape = _pull_down(signs, layers)
     if grads is None:
-        return norms, None
-    slope_grads, _ = _push_up(tape, layers, grads, coefficient)
-    return norms, slope_grads
+        return _squares(tape), None
+    if tape.bottom is None:
+        norm = _squares(tape).sum()
+    else:
+        norm = torch.linalg.vector_norm(tape.bottom).square_()
+    slope_grads, _ = _push_up(tape, layers, grads, 2 * coefficient)
+    return norm, slope_grads
 
 
 def _exact_chunk(layers, grads, coefficient):
-    top, below = layers[-1], layers[:-1]
-    norms, tape = _pull_down(_top_rows(top), below, total=grads is not None)
+    top = layers[-1]
+    as_pair = len(layers) == 2 and not _metric_pays(
+        layers[0].weight, top.outputs.numel()
+    )
+    if as_pair:
+        below, signal = [], _pair_rows(*layers)
+    else:
+        below = [replace(layer, slope=_unit_axis(layer.slope)) for layer in layers[:-1]]
+        signal = top.weight.expand(len(top.outputs), -1, -1)
+
+    # what is pulled down are the rows of J without the uppermost slopes
+    tape = _pull_down(signal, below)
+    weighted = times(_squares(tape), top.slope)
+    norms = times(weighted, top.slope).sum(1)
     if grads is None:
         return norms, None
-    slope_grads, pushed = _push_up(tape, below, grads, coefficient)
-    pushed = times(pushed, below[-1].slope)
-    if top.slope is None:
-        grads[len(below)].add_(pushed.sum(1))
-        return norms, [*slope_grads, None]
-    grads[len(below)].add_(torch.bmm(top.slope.T[:, None, :], pushed).squeeze(1))
-    return norms, [*slope_grads, torch.bmm(pushed, top.weight[:, :, None])[:, :, 0].T]
+    factor = 2 * coefficient
+    top_grad = weighted * factor
+    if top.slope is not None:
+        factor = _unit_axis(top.slope.square().mul_(factor), 2)
+    slope_grads, pushed = _push_up(tape, below, grads, factor)
+    if as_pair:
+        slope_grads = [_push_pair(pushed, *layers, grads)]
+    else:
+        grads[len(below)].add_(pushed.sum(0))
+    return norms.sum(), [*slope_grads, top_grad]
 
 
-def _top_rows(layer):
-    """Rows of the uppermost layer's Jacobian, shape (n_out, n, n_in)."""
-    weight = layer.weight[:, None, :]
-    if layer.slope is None:
-        return weight.expand(-1, layer.inputs.shape[0], -1)
-    return layer.slope.T[:, :, None] * weight
+def _pair_rows(first, top):
+    """Rows of the Jacobian of two layers, shape (n, n_out, n_in).
+
+    Without the upper slopes. They are linear in the slopes between the layers, so
+    that one product makes the rows of all units.
+    """
+    rows = _slope(first) @ _pair_weight(first, top).flatten(1)
+    return rows.view(len(rows), len(top.weight), -1)
 
 
-def _pull_down(signal, layers, total):
+def _push_pair(pushed, first, top, grads):
+    """Reverse :func:`_pair_rows`; returns the gradient of the slopes between."""
+    pushed, weight = pushed.flatten(1), _pair_weight(first, top)
+    grad = (_slope(first).T @ pushed).view(weight.shape)
+    grads[0].add_((grad * top.weight.T[:, :, None]).sum(1))
+    grads[1].add_((grad * first.weight[:, None, :]).sum(2).T)
+    return pushed @ weight.flatten(1).T
+
+
+def _pair_weight(first, top):
+    return top.weight.T[:, :, None] * first.weight[:, None, :]
+
+
+def _unit_axis(slope, axis=1):
+    return None if slope is None else slope.unsqueeze(axis)
+
+
+def _slope(layer):
+    return torch.ones_like(layer.outputs) if layer.slope is None else layer.slope
+
+
+def _metric_pays(weight, n_vectors):
+    """Whether vectors meet ``W W'`` more cheaply than W, gradient included."""
+    n_out, n_in = weight.shape
+    return 2 * n_out * (n_in + n_vectors) < 3 * n_in * n_vectors
+
+
+class _Tape(NamedTuple):
+    """What :func:`_push_up` needs of :func:`_pull_down`.
+
+    ``passed`` holds each layer's signal before and after its slope, from the top;
+    ``bottom`` the products with J, or ``metric`` what stands in for them.
+    """
+
+    passed: list
+    bottom: torch.Tensor | None
+    metric: torch.Tensor | None
+
+
+def _pull_down(signal, layers):
     """Multiply row vectors by J from the top to the bottom.
 
-    ``signal`` has the shape (..., n, n_out). Returns the squared norms of the
-    result, summed over leading axes, over rows too for ``total``, and what
-    :func:`_push_up` needs.
+    ``signal`` has the shape (n, n_out) or, where the layers' slopes have an axis
+    for it, (n, n_vectors, n_out).
     """
-    tape = []
+    passed = []
     for layer in reversed(layers):
         scaled = times(signal, layer.slope)
-        tape.append((signal, scaled))
-        signal = None if layer is layers[0] else scaled @ layer.weight
-    weight = layers[0].weight
-    n_out, n_in = weight.shape
-    n_vectors = scaled.numel() // n_out
-    if 2 * n_out * (n_in + n_vectors) < 3 * n_in * n_vectors:
-        metric, bottom = scaled @ (weight @ weight.T), None
-        squares = scaled * metric
-    else:
-        metric, bottom = None, scaled @ weight
-        if total:
-            norm = torch.linalg.vector_norm(bottom).square_()
-            return norm, (tape, metric, bottom)
-        squares = bottom.square()
-    norms = squares.sum() if total else squares.sum((*range(squares.ndim - 2), -1))
-    return norms, (tape, metric, bottom)
+        passed.append((signal, scaled))
+        if layer is layers[0]:
+            n_vectors = scaled.numel() // scaled.shape[-1]
+            if _metric_pays(layer.weight, n_vectors):
+                metric = scaled @ (layer.weight @ layer.transposed)
+                return _Tape(passed, None, metric)
+        signal = scaled @ layer.weight
+    return _Tape(passed, signal, None)
 
 
-def _push_up(tape, layers, grads, coefficient):
+def _squares(tape):
+    """Squared norm of every vector that was pulled down."""
+    if tape.bottom is not None:
+        return tape.bottom.square().sum(-1)
+    return (tape.passed[-1][1] * tape.metric).sum(-1)
+
+
+def _push_up(tape, layers, grads, factor):
     """Reverse :func:`_pull_down`, from the bottom to the top.
 
-    Returns the gradients with respect to the slopes of the layers and with
-    respect to the product of signal and slope at the top.
+    ``factor`` is a number or one for every vector. Returns the gradients with
+    respect to the slopes of the layers and to the signal that entered at the top.
     """
-    tape, metric, bottom = tape
-    pushed = None if bottom is None else bottom.mul_(2 * coefficient)
-    slope_grads, lower = [], None
+    pushed = None if tape.bottom is None else tape.bottom.mul_(factor)
+    slope_grads = []
     for layer, grad, (signal, scaled) in zip(
-        layers, grads, reversed(tape), strict=False
+        layers, grads, reversed(tape.passed), strict=False
     ):
-        if lower is not None:
-            pushed = times(pushed, lower.slope)
-        rows, lower = _flat(scaled), layer
         if pushed is None:
-            grad.addmm_(rows.T @ rows, layer.weight, alpha=2 * coefficient)
-            pushed = metric.mul_(2 * coefficient)
+            rows = _flat(scaled)
+            grad.addmm_(_flat(scaled * factor).T @ rows, layer.weight)
+            pushed = tape.metric.mul_(factor)
         else:
-            grad.addmm_(rows.T, _flat(pushed))
+            grad.addmm_(_flat(scaled).T, _flat(pushed))
             pushed = pushed @ layer.transposed
         slope_grad = None
         if layer.curvature is not None:
             slope_grad = pushed * signal
             if slope_grad.ndim > 2:
-                slope_grad = slope_grad.sum(0)
+                slope_grad = slope_grad.sum(1)
         slope_grads.append(slope_grad)
+        pushed = times(pushed, layer.slope)
     return slope_grads, pushed
 
 
 def _flat(vectors):
-    return vectors if vectors.ndim == 2 else vectors.reshape(-1, vectors.shape[-1])
+    return vectors if vectors.ndim == 2 else vectors.flatten(0, -2)

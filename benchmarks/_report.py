@@ -1,0 +1,64 @@
+"""How every benchmark measures, prints and writes."""
+
+import json
+import platform
+import statistics
+import time
+
+import numpy as np
+import sklearn
+import torch
+
+from skcae import __version__
+
+# The threads of one library spin for a while after its last product, and would
+# slow down the rival that comes next.
+_PAUSE_SECONDS = 0.2
+
+
+def seconds(function):
+    """Time one call, after a pause."""
+    time.sleep(_PAUSE_SECONDS)
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def interleaved(ours, rival, n_pairs):
+    """Seconds of both, in turn, after one call each that does not count."""
+    ours(), rival()
+    return [(seconds(ours), seconds(rival)) for _ in range(n_pairs)]
+
+
+def ratios(pairs):
+    """Median, least and greatest of ours over the rival's."""
+    values = sorted(mine / theirs for mine, theirs in pairs)
+    return statistics.median(values), values[0], values[-1]
+
+
+def setting(**extra):
+    """Print and return what the figures depend on."""
+    versions = {
+        "skcae": __version__,
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    } | extra
+    print(", ".join(f"{name} {value}" for name, value in versions.items()), flush=True)
+    return versions
+
+
+def write(path, setting, rows):
+    """Write the raw figures as JSON, if a path was given."""
+    if path:
+        with open(path, "w") as file:
+            json.dump({"setting": setting, "rows": rows}, file, indent=1)
+
+
+def table(n, d, dtype=np.float32):
+    """Rows of a Gaussian with correlated columns of about unit variance."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d), dtype=np.float32)
+    mixing = rng.standard_normal((d, d), dtype=np.float32) / np.float32(np.sqrt(d))
+    return (X @ mixing).astype(dtype, copy=False)
