@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.neural_network import MLPRegressor
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from skcae import ContractiveAutoencoder
 
@@ -83,9 +84,10 @@ class TutorialLoop:
 
     def fit(self, X, batch_size, n_steps):
         """Train for some steps; the penalty weighs 0.1."""
-        for step in range(n_steps):
-            batch = X[step * batch_size : (step + 1) * batch_size]
-            rows = torch.from_numpy(batch).to(self.device)
+        rows_of_x = TensorDataset(torch.from_numpy(X))
+        batches = DataLoader(rows_of_x, batch_size=batch_size, shuffle=True)
+        for _, (rows,) in zip(range(n_steps), batches, strict=False):
+            rows = rows.to(self.device)
             self.optimizer.zero_grad()
             restored = self.decoder(self.encoder(rows))
             error = nn.functional.mse_loss(restored, rows)

@@ -82,3 +82,28 @@ def blocks(X, elements_per_row, device):
         # always a copy: torch refuses read-only memory and negative strides
         block = np.array(X[start : start + length], dtype=np.float64, order="C")
         yield torch.from_numpy(block).to(device)
+
+
+def map_blocks(function, X, elements_per_row, device):
+    """Apply a function of tensors to every block and join the results.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a block of rows and returns a float64 tensor with as many.
+    X, elements_per_row, device
+        As in :func:`blocks`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+    """
+    # written in place: small results between large blocks would fragment the memory
+    joined, end = None, 0
+    for rows in blocks(X, elements_per_row, device):
+        result = function(rows).cpu().numpy()
+        if joined is None:
+            joined = np.empty((len(X), *result.shape[1:]))
+        start, end = end, end + len(rows)
+        joined[start:end] = result
+    return joined

@@ -14,7 +14,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skcae import _jacobian, _validation
-from skcae._batches import blocks
+from skcae._batches import map_blocks
 from skcae._fitting import network_on_rows, train
 from skcae._module import AutoencoderModule
 from skcae._network import Network
@@ -541,12 +541,7 @@ class ContractiveAutoencoder(
         device = self._inference_device()
         network = network_on_rows(self._state, device)
         elements_per_row = copies * max(network.sizes)
-        return np.concatenate(
-            [
-                function(network, rows).cpu().numpy()
-                for rows in blocks(X, elements_per_row, device)
-            ]
-        )
+        return map_blocks(partial(function, network), X, elements_per_row, device)
 
     def _inference_device(self):
         # a model trained elsewhere is used on what is here; mps has no float64

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from skcae import _batches
-from skcae._batches import Rows, blocks
+from skcae._batches import Rows, blocks, map_blocks
 
 CPU = torch.device("cpu")
 
@@ -55,3 +55,12 @@ def test_blocks_cover_the_table_in_order(table, monkeypatch):
     pieces = list(blocks(table, 4, CPU))
     assert [len(piece) for piece in pieces] == [25] * 4 + [3]
     np.testing.assert_array_equal(torch.cat(pieces), table)
+
+
+def test_results_of_blocks_are_joined_in_order(table, monkeypatch):
+    monkeypatch.setattr(_batches, "_BLOCK_ELEMENTS", 100)
+    outer = map_blocks(lambda rows: rows[:, :, None] * rows[:, None], table, 4, CPU)
+    np.testing.assert_allclose(outer, table[:, :, None] * table[:, None], rtol=1e-15)
+    np.testing.assert_array_equal(
+        map_blocks(lambda rows: rows.sum(1), table[:1], 4, CPU), table[:1].sum(1)
+    )
