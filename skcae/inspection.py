@@ -4,7 +4,22 @@ Every function takes a fitted :class:`~skcae.ContractiveAutoencoder`, or a fitte
 Pipeline that ends in one, and rows as the estimator takes them. Distances are
 measured where the autoencoder works, behind the scaler; what is a vector of columns
 comes back in the units of the caller's columns. :func:`lambda_path` is the exception:
-it fits, and takes an estimator that is not.
+it fits, and takes an estimator that is not. A parameter that is not as described raises
+a ValueError that names it.
+
+References
+----------
+Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from the
+data-generating distribution. JMLR 15.
+
+Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011). Contractive
+auto-encoders: explicit invariance during feature extraction. ICML.
+
+Rifai, S., Dauphin, Y., Vincent, P., Bengio, Y., Muller, X. (2011). The manifold tangent
+classifier. NIPS.
+
+Roy, O., Vetterli, M. (2007). The effective rank: a measure of effective dimensionality.
+EUSIPCO.
 """
 
 from numbers import Integral, Real
@@ -16,6 +31,7 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skcae.metrics import (
@@ -84,11 +100,6 @@ def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
           inputs, so that a code that merely shrank does not look robust: 1 for a
           map that only scales. The spread is the root mean squared distance from
           the mean over the rows given; nan where they do not differ.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is not as described.
     """
     _check_positive("noise_std", noise_std)
     _check_count("n_repeats", n_repeats)
@@ -108,9 +119,9 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
     r"""Contraction ratio by distance from the rows.
 
     How the distance of two points changes on the way to the code, for pairs of a
-    row and a point on a sphere around it [1]_. Of a contractive autoencoder it is
-    lowest near the rows and rises with the radius, as long as the code does not
-    saturate.
+    row and a point on a sphere around it (Rifai et al. 2011). Of a contractive
+    autoencoder it is lowest near the rows, and rises with the radius until the
+    code saturates.
 
     Parameters
     ----------
@@ -129,7 +140,7 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
     Returns
     -------
     table : DataFrame of shape (n_radii, 3)
-        Indexed by "radius".
+        Indexed by "radius", ascending.
 
         - "ratio": mean over rows and directions of
           :math:`\|f(x + e) - f(x)\| / \|e\|`, where :math:`\|e\|` is the radius;
@@ -139,18 +150,16 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
     Raises
     ------
     ValueError
-        If a parameter is not as described, or ``radii`` is None and the rows do
-        not differ.
-
-    References
-    ----------
-    .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
-       Contractive auto-encoders: explicit invariance during feature extraction.
-       ICML. Section 5.3.
+        If ``radii`` is None and the rows do not differ.
     """
     _check_count("n_repeats", n_repeats)
     inputs = _Inputs(estimator, X)
-    radii = _check_radii(radii, _spread(inputs.rows))
+    if radii is None:
+        spread = _spread(inputs.rows)
+        if spread == 0:
+            raise ValueError("radii must be given where the rows of X do not differ.")
+        radii = spread * np.geomspace(0.01, 3, 9)
+    radii = _check_numbers("radii", radii, zero=False)
     codes = inputs.encode(inputs.rows)
     random_state = check_random_state(random_state)
     ratios = np.zeros((len(radii), len(codes)))
@@ -195,20 +204,10 @@ def jacobian_spectrum(estimator, X, *, threshold=0.1):
           of the code per unit of input;
         - mean : ndarray of shape (r,), over rows;
         - effective_rank : ndarray of shape (n_samples,), the exponential of the
-          entropy of the singular values as shares of their sum [1]_, between 1
-          and r; 0 where all are 0;
+          entropy of the singular values as shares of their sum (Roy & Vetterli
+          2007), between 1 and r; 0 where all are 0;
         - local_dimension : ndarray of int of shape (n_samples,), the number of
           singular values above the threshold.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is not as described.
-
-    References
-    ----------
-    .. [1] Roy, O., Vetterli, M. (2007). The effective rank: a measure of effective
-       dimensionality. EUSIPCO.
     """
     _check_positive("threshold", threshold, high=1)
     inputs = _Inputs(estimator, X)
@@ -233,7 +232,7 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
     """Directions from each row that the code keeps most, or contracts most.
 
     They are right singular vectors of the encoder's Jacobian. The leading ones
-    are tangent to the manifold that the code follows [1]_.
+    are tangent to the manifold that the code follows (Rifai, Dauphin et al. 2011).
 
     Parameters
     ----------
@@ -262,13 +261,7 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
     Raises
     ------
     ValueError
-        If a parameter is not as described, or a step before the autoencoder
-        cannot be undone.
-
-    References
-    ----------
-    .. [1] Rifai, S., Dauphin, Y., Vincent, P., Bengio, Y., Muller, X. (2011). The
-       manifold tangent classifier. NIPS.
+        If a step before the autoencoder cannot be undone.
     """
     if not (isinstance(which, str) and which in ("kept", "contracted")):
         raise ValueError(f"which must be 'kept' or 'contracted'; got {which!r}.")
@@ -304,25 +297,14 @@ def saturation(estimator, X, *, threshold=0.19):
     X : {array-like, DataFrame} of shape (n_samples, n_features)
     threshold : float in (0, 1], default=0.19
         A unit is saturated where the absolute slope of its activation is below
-        this share of the activation's largest. 0.19 is the criterion of Rifai et
-        al. (2011) [1]_: a sigmoid below 0.05 or above 0.95.
+        this share of the activation's largest. 0.19 is a sigmoid below 0.05 or
+        above 0.95, the criterion of Rifai et al. (2011).
 
     Returns
     -------
     shares : ndarray of shape (n_samples,)
         Between 0 and 1. 0 for ``code_activation="identity"``; for "relu", the
         share of the units that are off.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is not as described.
-
-    References
-    ----------
-    .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
-       Contractive auto-encoders: explicit invariance during feature extraction.
-       ICML. Section 5.2.
     """
     _check_positive("threshold", threshold, high=1)
     inputs = _Inputs(estimator, X)
@@ -334,7 +316,7 @@ def saturation(estimator, X, *, threshold=0.19):
             encoder[::2], inputs.autoencoder.intercepts_, strict=False
         ):
             linear.bias.copy_(torch.from_numpy(bias))
-        preactivations = encoder[:-1](torch.from_numpy(inputs.rows))
+        preactivations = encoder[:-1](torch.tensor(inputs.rows))
         slope, largest = _SLOPES[type(encoder[-1])]
         saturated = slope(preactivations).abs() < threshold * largest
     return saturated.double().mean(dim=1).numpy()
@@ -346,7 +328,7 @@ def score_field(estimator, X):
     With squared error and enough capacity, a penalty on the whole reconstruction
     (``penalty="reconstruction"``) or small Gaussian noise makes it an estimate of
     the score, :math:`r(x) - x \approx s^2 \nabla \log p(x)`, with ``lam``
-    or ``noise_std ** 2`` for s² [1]_. A penalty on the encoder alone
+    or ``noise_std ** 2`` for s² (Alain & Bengio 2014). A penalty on the encoder alone
     (``penalty="encoder"``) does not: there it is a direction, no more.
 
     Parameters
@@ -367,11 +349,6 @@ def score_field(estimator, X):
     ------
     ValueError
         If a step before the autoencoder cannot be undone.
-
-    References
-    ----------
-    .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
-       the data-generating distribution. JMLR 15.
     """
     inputs = _Inputs(estimator, X)
     restored = _inverse(estimator, X, inputs.rows)(inputs.reconstruct())
@@ -390,8 +367,9 @@ def lambda_path(
     then fitted from scratch; each smaller one starts from the weights of the one
     before and gets a third of ``max_iter``. While more than half of the variance
     is unexplained, so strong a λ may have switched units off for good: the next
-    fit is then from scratch as well. Starting large costs less for the same
-    objective than starting small.
+    fit is then from scratch as well. At the same cost, this order ends at lower
+    objectives than that from small to large. At small λ it also ends lower than fits
+    from scratch, which stop before they are as contractive.
 
     Parameters
     ----------
@@ -399,7 +377,7 @@ def lambda_path(
         It is cloned, need not be fitted, and its ``lam`` is ignored.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
     lams : array-like of shape (n_lams,)
-        Different values >= 0, in any order.
+        Values >= 0.
     cv : int, cross-validation generator or iterable, default=5
         As in ``GridSearchCV``; at least two folds.
     scoring : callable, default=None
@@ -429,28 +407,9 @@ def lambda_path(
     Raises
     ------
     ValueError
-        If a parameter is not as described, or a fit fails, see
-        :meth:`skcae.ContractiveAutoencoder.fit`.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_wine
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skcae import ContractiveAutoencoder
-    >>> from skcae.inspection import lambda_path
-    >>> X, _ = load_wine(return_X_y=True)
-    >>> model = make_pipeline(
-    ...     StandardScaler(),
-    ...     ContractiveAutoencoder(n_components=8, max_iter=20, random_state=0),
-    ... )
-    >>> path = lambda_path(model, X, [0, 0.1, 1], cv=3)
-    >>> path.table.shape
-    (3, 10)
-    >>> bool(path.best_lam in path.table.index)
-    True
+        If a fit fails, see :meth:`skcae.ContractiveAutoencoder.fit`.
     """
-    lams = _check_lams(lams)
+    lams = _check_numbers("lams", lams, zero=True)
     _check_positive("noise_std", noise_std)
     if not (scoring is None or callable(scoring)):
         raise ValueError(
@@ -513,7 +472,7 @@ def _summary(by_fold):
         | {f"split{fold}_test_score": decisive[fold].to_numpy() for fold in decisive}
     )
     folds = by_fold.groupby("lam")
-    table = folds.mean().join(folds.sem(), rsuffix="_se")
+    table = folds.mean().join(folds.sem().add_suffix("_se"))
     names = [name + end for name in by_fold for end in ("", "_se")]
     return Bunch(table=table[names], best_lam=float(decisive.index[best]))
 
@@ -523,6 +482,7 @@ class _Inputs:
 
     def __init__(self, estimator, X):
         self.autoencoder, reached = _behind_the_scaler(estimator, X)
+        check_is_fitted(self.autoencoder)
         self.rows = check_array(reached, dtype=np.float64, input_name="X")
         self._names = getattr(reached, "columns", None)
 
@@ -615,30 +575,16 @@ def _check_count(name, value, high=None):
         raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 
-def _check_radii(radii, spread):
-    if radii is None:
-        if spread == 0:
-            raise ValueError("radii must be given where the rows of X do not differ.")
-        return spread * np.geomspace(0.01, 3, 9)
-    return _check_numbers("radii", radii, lambda values: values > 0, "> 0")
-
-
-def _check_lams(lams):
-    lams = np.sort(_check_numbers("lams", lams, lambda values: values >= 0, ">= 0"))
-    if (np.diff(lams) == 0).any():
-        raise ValueError(f"lams must differ; got {lams.tolist()}.")
-    return lams
-
-
-def _check_numbers(name, values, test, wanted):
+def _check_numbers(name, values, *, zero):
+    """In ascending order, each once."""
     try:
-        numbers = np.asarray(values, dtype=float)
-        valid = numbers.ndim == 1 and numbers.size > 0
-        valid = valid and bool((np.isfinite(numbers) & test(numbers)).all())
+        numbers = np.unique(np.asarray(values, dtype=float))
     except (TypeError, ValueError):
-        valid = False
-    if not valid:
+        numbers = np.empty(0)
+    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
+    if not valid or (numbers[0] == 0 and not zero):
         raise ValueError(
-            f"{name} must be a list of finite numbers {wanted}; got {values!r}."
+            f"{name} must be a list of finite numbers {'>=' if zero else '>'} 0; "
+            f"got {values!r}."
         )
     return numbers
