@@ -430,13 +430,13 @@ def lambda_path(
 
 def _path(estimator, X, lams):
     """Yield each λ, from the largest on, with the estimator fitted for it."""
-    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
-    # which refuses what is no autoencoder
-    autoencoder = clone(_behind_the_scaler(steps[-1][1], X)[0])
-    front = None
-    if len(steps) > 1:
-        front = clone(estimator[:-1])
+    front = _front(estimator)
+    if front is not None:
+        front = clone(front)
         X = front.fit_transform(X)
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    # which refuses what is no autoencoder
+    autoencoder = clone(_behind_the_scaler(last, X)[0])
     epochs, warm = autoencoder.max_iter, False
     for lam in lams[::-1]:
         autoencoder.set_params(
@@ -446,7 +446,7 @@ def _path(estimator, X, lams):
         ).fit(X)
         model = autoencoder
         if front is not None:
-            model = Pipeline([*front.steps, (steps[-1][0], autoencoder)])
+            model = Pipeline([*front.steps, (estimator.steps[-1][0], autoencoder)])
         yield lam, model
         inputs = _Inputs(autoencoder, X)
         error = _root_mean_square(inputs.reconstruct() - inputs.rows)
@@ -487,9 +487,7 @@ class _Inputs:
         self._names = getattr(reached, "columns", None)
 
     def encode(self, rows):
-        if self._names is not None:
-            rows = pd.DataFrame(rows, columns=self._names)
-        return np.asarray(self.autoencoder.transform(rows))
+        return np.asarray(self.autoencoder.transform(self._named(rows)))
 
     def reconstruct(self):
         return self.autoencoder.inverse_transform(self.encode(self.rows))
@@ -499,9 +497,11 @@ class _Inputs:
         length = max(1, _BLOCK_ELEMENTS // (height * self.rows.shape[1]))
         for start in range(0, len(self.rows), length):
             block = self.rows[start : start + length]
-            if self._names is not None:
-                block = pd.DataFrame(block, columns=self._names)
-            yield self.autoencoder.jacobian(block)
+            yield self.autoencoder.jacobian(self._named(block))
+
+    def _named(self, rows):
+        names = self._names
+        return rows if names is None else pd.DataFrame(rows, columns=names)
 
 
 def _stretch(inputs, codes, noise):
@@ -527,8 +527,17 @@ def _index(X, n_rows):
     return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n_rows)
 
 
+def _front(estimator):
+    """The steps before the autoencoder, or None."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return estimator[:-1]
+    return None
+
+
 def _in_callers_units(estimator, X, rows, vectors):
     """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
+    if _front(estimator) is None:
+        return vectors
     inverse = _inverse(estimator, X, rows)
     moves = _STEP * vectors.reshape(-1, vectors.shape[2])
     starts = np.repeat(rows, vectors.shape[1], axis=0)
@@ -538,9 +547,9 @@ def _in_callers_units(estimator, X, rows, vectors):
 
 def _inverse(estimator, X, rows):
     """The way back from the autoencoder's input to the columns of X."""
-    if not isinstance(estimator, Pipeline) or len(estimator) == 1:
+    front = _front(estimator)
+    if front is None:
         return lambda rows: rows
-    front = estimator[:-1]
     try:
         back = np.asarray(front.inverse_transform(rows))
         if hasattr(X, "columns"):
