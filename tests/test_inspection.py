@@ -299,7 +299,7 @@ def test_tangents_are_the_directions_kept_and_contracted(behind):
     for vectors in (kept, gone):
         gram = vectors @ vectors.transpose(0, 2, 1)
         identity = np.broadcast_to(np.eye(len(gram[0])), gram.shape)
-        np.testing.assert_allclose(gram, identity, atol=1e-9)
+        np.testing.assert_allclose(gram, identity, atol=1e-13)
         largest = np.abs(vectors).argmax(axis=2)[:, :, None]
         assert (np.take_along_axis(vectors, largest, 2) > 0).all()
 
@@ -309,11 +309,10 @@ def test_tangents_are_the_directions_kept_and_contracted(behind):
     [
         [StandardScaler(), PCA(6)],
         [PowerTransformer(), "passthrough"],
-        [FunctionTransformer(np.sqrt, np.square), StandardScaler()],
     ],
     ids=lambda steps: type(steps[0]).__name__,
 )
-def test_tangents_through_any_inverse_lead_where_the_code_does(steps, wine):
+def test_tangents_through_a_scaler_lead_where_the_code_does(steps, wine):
     model = make_pipeline(*steps, autoencoder()).fit(wine)
     rows = wine.iloc[20:30]
     vectors = tangent_vectors(model, rows, 1)
@@ -327,6 +326,16 @@ def test_tangents_through_any_inverse_lead_where_the_code_does(steps, wine):
     cosines = np.sum(direction * expected, axis=1)
     np.testing.assert_allclose(np.abs(cosines), 1, rtol=0.02)
     np.testing.assert_allclose(np.linalg.norm(direction, axis=1), 1, rtol=0.02)
+
+
+def test_tangents_through_a_curved_inverse_are_its_derivative(wine):
+    log = FunctionTransformer(np.log1p, np.expm1)
+    model = make_pipeline(log, autoencoder()).fit(wine)
+    logs = np.log1p(wine)
+    of_logs = tangent_vectors(model[-1], logs).to_numpy()
+    expected = np.repeat(np.exp(logs.to_numpy()), 3, axis=0) * of_logs
+    vectors = tangent_vectors(model, wine).to_numpy()
+    np.testing.assert_allclose(np.abs(vectors), np.abs(expected), rtol=1e-5, atol=1e-7)
 
 
 def test_contraction_of_the_most_kept_direction_is_known_in_a_linear_network(linear):
