@@ -266,8 +266,8 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
     if not (isinstance(which, str) and which in ("kept", "contracted")):
         raise ValueError(f"which must be 'kept' or 'contracted'; got {which!r}.")
     inputs = _Inputs(estimator, X)
-    n_units, n_columns = inputs.autoencoder.n_components_, inputs.rows.shape[1]
     kept = which == "kept"
+    n_units, n_columns = inputs.autoencoder.n_components_, inputs.rows.shape[1]
     _check_count("n_vectors", n_vectors, min(n_units, n_columns) if kept else n_columns)
     # the null space, but no larger basis of the codes than is needed
     full = not kept and n_units < n_columns
@@ -343,7 +343,8 @@ def score_field(estimator, X):
     field : ndarray or DataFrame of shape (n_samples, n_features)
         As ``X``, in the units of its columns. Behind a scaler that divides a
         column by c, the score with respect to that column is multiplied by c²
-        as well.
+        as well. nan where a step is given what it has no inverse of, as a
+        PowerTransformer may be.
 
     Raises
     ------
@@ -592,8 +593,6 @@ def _check_numbers(name, values, *, zero):
         numbers = np.empty(0)
     valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
     if not valid or (numbers[0] == 0 and not zero):
-        raise ValueError(
-            f"{name} must be a list of finite numbers {'>=' if zero else '>'} 0; "
-            f"got {values!r}."
-        )
+        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
+        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
     return numbers
