@@ -1,0 +1,598 @@
+"""What a fitted autoencoder has learned, as numbers: tables and arrays, no pictures.
+
+Every function takes a fitted :class:`~skcae.ContractiveAutoencoder`, or a fitted
+Pipeline that ends in one, and rows as the estimator takes them. Distances are
+measured where the autoencoder works, behind the scaler; what is a vector of columns
+comes back in the units of the caller's columns. :func:`lambda_path` is the exception:
+it fits, and takes an estimator that is not. A parameter that is not as described raises
+a ValueError that names it.
+
+References
+----------
+Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from the
+data-generating distribution. JMLR 15.
+
+Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011). Contractive
+auto-encoders: explicit invariance during feature extraction. ICML.
+
+Rifai, S., Dauphin, Y., Vincent, P., Bengio, Y., Muller, X. (2011). The manifold tangent
+classifier. NIPS.
+
+Roy, O., Vetterli, M. (2007). The effective rank: a measure of effective dimensionality.
+EUSIPCO.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, _safe_indexing, check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skcae.metrics import (
+    _behind_the_scaler,
+    contraction_score,
+    denoising_score,
+    largest_lam_within_one_standard_error,
+    reconstruction_score,
+)
+
+__all__ = [
+    "contraction_curve",
+    "jacobian_spectrum",
+    "lambda_path",
+    "saturation",
+    "score_field",
+    "sensitivity",
+    "tangent_vectors",
+]
+
+# Elements of the Jacobians, or of their singular vectors, that are held at once.
+_BLOCK_ELEMENTS = 2**22
+# Of the central difference through a scaler, in its units: its square is what a
+# curved inverse is missed by, and an offset of a million still leaves five digits.
+_STEP = 1e-4
+# Slope of each activation, and the largest that it has.
+_SLOPES = {
+    nn.Identity: (torch.ones_like, 1.0),
+    nn.Sigmoid: (lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 0.25),
+    nn.Tanh: (lambda z: 1 - torch.tanh(z).square(), 1.0),
+    nn.ReLU: (lambda z: (z > 0).to(z.dtype), 1.0),
+    nn.Softplus: (torch.sigmoid, 1.0),
+    nn.SiLU: (lambda z: torch.sigmoid(z) * (1 + z * torch.sigmoid(-z)), 1.09983932),
+}
+# A fit along the path gets this share of the epochs of one from scratch, unless the
+# network that it starts from leaves more than half of the variance unexplained.
+_WARM_SHARE = 1 / 3
+_COLLAPSED = 0.5
+
+
+def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
+    r"""How far the code of each row moves when noise moves the row.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    noise_std : float, default=0.1
+        Standard deviation of the Gaussian noise e, in the units of the
+        autoencoder's input: behind a StandardScaler, in standard deviations of
+        the columns.
+    n_repeats : int, default=10
+        Draws of noise to average over.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the noise.
+
+    Returns
+    -------
+    table : DataFrame of shape (n_samples, 2)
+        Indexed as ``X``.
+
+        - "sensitivity": mean of :math:`\|f(x + e) - f(x)\| / \|e\|`, in units of
+          the code per unit of input;
+        - "relative": the same divided by the spread of the codes over that of the
+          inputs, so that a code that merely shrank does not look robust: 1 for a
+          map that only scales. The spread is the root mean squared distance from
+          the mean over the rows given; nan where they do not differ.
+    """
+    _check_positive("noise_std", noise_std)
+    _check_count("n_repeats", n_repeats)
+    inputs = _Inputs(estimator, X)
+    codes = inputs.encode(inputs.rows)
+    random_state = check_random_state(random_state)
+    total = np.zeros(len(codes))
+    for _ in range(n_repeats):
+        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        total += _stretch(inputs, codes, noise)
+    mean = total / n_repeats
+    columns = {"sensitivity": mean, "relative": mean / _scale(inputs, codes)}
+    return pd.DataFrame(columns, index=_index(X, len(mean)))
+
+
+def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
+    r"""Contraction ratio by distance from the rows.
+
+    How the distance of two points changes on the way to the code, for pairs of a
+    row and a point on a sphere around it (Rifai et al. 2011). Of a contractive
+    autoencoder it is lowest near the rows, and rises with the radius until the
+    code saturates.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    radii : array-like of shape (n_radii,), default=None
+        Of the spheres, in the units of the autoencoder's input. None for nine,
+        geometric from a hundredth of the spread of the rows (their root mean
+        squared distance from the mean) to three times it.
+    n_repeats : int, default=5
+        Random directions per row; the same at every radius.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the directions.
+
+    Returns
+    -------
+    table : DataFrame of shape (n_radii, 3)
+        Indexed by "radius", ascending.
+
+        - "ratio": mean over rows and directions of
+          :math:`\|f(x + e) - f(x)\| / \|e\|`, where :math:`\|e\|` is the radius;
+        - "std": standard deviation over rows of the ratio;
+        - "relative": the ratio, divided as in :func:`sensitivity`.
+
+    Raises
+    ------
+    ValueError
+        If ``radii`` is None and the rows do not differ.
+    """
+    _check_count("n_repeats", n_repeats)
+    inputs = _Inputs(estimator, X)
+    if radii is None:
+        spread = _spread(inputs.rows)
+        if spread == 0:
+            raise ValueError("radii must be given where the rows of X do not differ.")
+        radii = spread * np.geomspace(0.01, 3, 9)
+    radii = _check_numbers("radii", radii, zero=False)
+    codes = inputs.encode(inputs.rows)
+    random_state = check_random_state(random_state)
+    ratios = np.zeros((len(radii), len(codes)))
+    for _ in range(n_repeats):
+        directions = random_state.standard_normal(inputs.rows.shape)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        for ratio, radius in zip(ratios, radii, strict=True):
+            ratio += _stretch(inputs, codes, radius * directions) / n_repeats
+    mean = ratios.mean(axis=1)
+    return pd.DataFrame(
+        {
+            "ratio": mean,
+            "std": ratios.std(axis=1),
+            "relative": mean / _scale(inputs, codes),
+        },
+        index=pd.Index(radii, name="radius"),
+    )
+
+
+def jacobian_spectrum(estimator, X, *, threshold=0.1):
+    """Singular values of the encoder's Jacobian at each row.
+
+    A code that follows a manifold of few dimensions has as many large singular
+    values, and contracts the other directions.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    threshold : float in (0, 1], default=0.1
+        Share of the row's largest singular value above which a direction counts
+        as kept: a tenth as strongly as the strongest, a hundredth of its square.
+
+    Returns
+    -------
+    spectrum : Bunch
+        With r, the smaller of ``n_components_`` and the number of columns that
+        the autoencoder sees, and float64 throughout:
+
+        - singular_values : ndarray of shape (n_samples, r), descending, in units
+          of the code per unit of input;
+        - mean : ndarray of shape (r,), over rows;
+        - effective_rank : ndarray of shape (n_samples,), the exponential of the
+          entropy of the singular values as shares of their sum (Roy & Vetterli
+          2007), between 1 and r; 0 where all are 0;
+        - local_dimension : ndarray of int of shape (n_samples,), the number of
+          singular values above the threshold.
+    """
+    _check_positive("threshold", threshold, high=1)
+    inputs = _Inputs(estimator, X)
+    values = np.concatenate(
+        [
+            np.linalg.svd(jacobians, compute_uv=False)
+            for jacobians in inputs.jacobians(inputs.autoencoder.n_components_)
+        ]
+    )
+    total = values.sum(axis=1, keepdims=True)
+    shares = values / np.where(total > 0, total, 1)
+    entropy = -np.sum(shares * np.log(np.where(shares > 0, shares, 1)), axis=1)
+    return Bunch(
+        singular_values=values,
+        mean=values.mean(axis=0),
+        effective_rank=np.exp(entropy) * (total[:, 0] > 0),
+        local_dimension=np.sum(values > threshold * values[:, :1], axis=1),
+    )
+
+
+def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
+    """Directions from each row that the code keeps most, or contracts most.
+
+    They are right singular vectors of the encoder's Jacobian. The leading ones
+    are tangent to the manifold that the code follows (Rifai, Dauphin et al. 2011).
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    n_vectors : int, default=3
+        Directions a row: of those kept at most the smaller of ``n_components_``
+        and the number of columns that the autoencoder sees, of those contracted
+        at most the latter.
+    which : {"kept", "contracted"}, default="kept"
+        "kept" for the largest singular values, "contracted" for the smallest,
+        those first that the code does not see at all. Where several are equal,
+        as these are, the directions are any basis of their space.
+
+    Returns
+    -------
+    vectors : DataFrame of shape (n_samples * n_vectors, n_features)
+        Indexed by the row's label in ``X`` and by "rank", 0 for the most kept or
+        contracted. Columns as in ``X``, or "x0", "x1", ... A vector has length 1
+        where the autoencoder sees it. Behind a scaler it comes back as the change
+        of the caller's columns, in their units, by a central difference of
+        ``inverse_transform`` at the row: exact but for rounding where that is
+        affine. The entry largest in absolute value is positive.
+
+    Raises
+    ------
+    ValueError
+        If a step before the autoencoder cannot be undone.
+    """
+    if not (isinstance(which, str) and which in ("kept", "contracted")):
+        raise ValueError(f"which must be 'kept' or 'contracted'; got {which!r}.")
+    inputs = _Inputs(estimator, X)
+    kept = which == "kept"
+    n_units, n_columns = inputs.autoencoder.n_components_, inputs.rows.shape[1]
+    _check_count("n_vectors", n_vectors, min(n_units, n_columns) if kept else n_columns)
+    # the null space, but no larger basis of the codes than is needed
+    full = not kept and n_units < n_columns
+    vectors = []
+    for jacobians in inputs.jacobians(n_columns if full else n_units):
+        basis = np.linalg.svd(jacobians, full_matrices=full)[2]
+        # a copy, or the whole basis would stay
+        vectors.append((basis if kept else basis[:, ::-1])[:, :n_vectors].copy())
+    vectors = _in_callers_units(estimator, X, inputs.rows, np.concatenate(vectors))
+    largest = np.abs(vectors).argmax(axis=2)[:, :, None]
+    vectors *= np.where(np.take_along_axis(vectors, largest, 2) < 0, -1, 1)
+    rows = _index(X, len(vectors))
+    index = pd.MultiIndex.from_product(
+        [rows, range(n_vectors)], names=[rows.name, "rank"]
+    )
+    names = getattr(X, "columns", [f"x{i}" for i in range(vectors.shape[2])])
+    return pd.DataFrame(vectors.reshape(len(index), -1), index=index, columns=names)
+
+
+def saturation(estimator, X, *, threshold=0.19):
+    """Share of each row's code units that hardly react any more.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    threshold : float in (0, 1], default=0.19
+        A unit is saturated where the absolute slope of its activation is below
+        this share of the activation's largest. 0.19 is a sigmoid below 0.05 or
+        above 0.95, the criterion of Rifai et al. (2011).
+
+    Returns
+    -------
+    shares : ndarray of shape (n_samples,)
+        Between 0 and 1. 0 for ``code_activation="identity"``; for "relu", the
+        share of the units that are off.
+    """
+    _check_positive("threshold", threshold, high=1)
+    inputs = _Inputs(estimator, X)
+    inputs.encode(inputs.rows[:1])  # refuses what transform refuses
+    encoder = inputs.autoencoder.to_module().encoder.double()
+    # the module rounds the biases, of which the first holds the columns' offsets
+    with torch.inference_mode():
+        for linear, bias in zip(
+            encoder[::2], inputs.autoencoder.intercepts_, strict=False
+        ):
+            linear.bias.copy_(torch.from_numpy(bias))
+        preactivations = encoder[:-1](torch.tensor(inputs.rows))
+        slope, largest = _SLOPES[type(encoder[-1])]
+        saturated = slope(preactivations).abs() < threshold * largest
+    return saturated.double().mean(dim=1).numpy()
+
+
+def score_field(estimator, X):
+    r"""Where reconstruction moves each row: r(x) - x.
+
+    With squared error and enough capacity, a penalty on the whole reconstruction
+    (``penalty="reconstruction"``) or small Gaussian noise makes it an estimate of
+    the score, :math:`r(x) - x \approx s^2 \nabla \log p(x)`, with ``lam``
+    or ``noise_std ** 2`` for s² (Alain & Bengio 2014). A penalty on the encoder alone
+    (``penalty="encoder"``) does not: there it is a direction, no more.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted. Of a Pipeline, r is ``inverse_transform(transform(x))`` of the
+        whole.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    field : ndarray or DataFrame of shape (n_samples, n_features)
+        As ``X``, in the units of its columns. Behind a scaler that divides a
+        column by c, the score with respect to that column is multiplied by c²
+        as well. nan where a step is given what it has no inverse of, as a
+        PowerTransformer may be.
+
+    Raises
+    ------
+    ValueError
+        If a step before the autoencoder cannot be undone.
+    """
+    inputs = _Inputs(estimator, X)
+    restored = _inverse(estimator, X, inputs.rows)(inputs.reconstruct())
+    field = restored - check_array(X, dtype=np.float64, input_name="X")
+    if isinstance(X, pd.DataFrame):
+        return pd.DataFrame(field, index=X.index, columns=X.columns)
+    return field
+
+
+def lambda_path(
+    estimator, X, lams, *, cv=5, scoring=None, noise_std=0.5, random_state=0
+):
+    r"""Cross-validate λ along a path of fits that start from one another.
+
+    In each fold the steps before the autoencoder are fitted once. The largest λ is
+    then fitted from scratch; each smaller one starts from the weights of the one
+    before and gets a third of ``max_iter``. While more than half of the variance
+    is unexplained, so strong a λ may have switched units off for good: the next
+    fit is then from scratch as well. At the same cost, this order ends at lower
+    objectives than that from small to large. At small λ it also ends lower than fits
+    from scratch, which stop before they are as contractive.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        It is cloned, need not be fitted, and its ``lam`` is ignored.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    lams : array-like of shape (n_lams,)
+        Values >= 0.
+    cv : int, cross-validation generator or iterable, default=5
+        As in ``GridSearchCV``; at least two folds.
+    scoring : callable, default=None
+        ``(estimator, X) -> float``, higher is better, for fitted estimators and
+        held-out rows. It then decides; None for
+        :func:`skcae.metrics.denoising_score`.
+    noise_std : float, default=0.5
+        Of the noise in "denoising_score" and "sensitivity", in the units of the
+        autoencoder's input.
+    random_state : int or None, default=0
+        Seeds that noise; an int gives every candidate the same.
+
+    Returns
+    -------
+    path : Bunch
+        - table : DataFrame indexed by "lam", ascending. Each of the following is
+          the mean over folds of held-out rows, and has beside it its standard
+          error under the name with "_se" appended: "reconstruction_error" (as the
+          negative of ``score``), "contraction" (mean of
+          :math:`\|\partial f / \partial x\|_F^2`), "sensitivity" and
+          "relative_sensitivity" (means of :func:`sensitivity`),
+          "denoising_score", and "score" where ``scoring`` is given.
+        - best_lam : float, the largest λ whose score is within one standard error
+          of the best, see
+          :func:`skcae.metrics.largest_lam_within_one_standard_error`.
+
+    Raises
+    ------
+    ValueError
+        If a fit fails, see :meth:`skcae.ContractiveAutoencoder.fit`.
+    """
+    lams = _check_numbers("lams", lams, zero=True)
+    _check_positive("noise_std", noise_std)
+    if not (scoring is None or callable(scoring)):
+        raise ValueError(
+            "scoring must be a callable (estimator, X) -> float, such as one of "
+            f"skcae.metrics, or None; got {scoring!r}."
+        )
+    noise = {"noise_std": noise_std, "random_state": random_state}
+    records = []
+    for fold, (train, test) in enumerate(check_cv(cv).split(X)):
+        held_out = _safe_indexing(X, test)
+        for lam, model in _path(estimator, _safe_indexing(X, train), lams):
+            record = {"lam": lam, "fold": fold} | _measures(model, held_out, noise)
+            if scoring is not None:
+                record["score"] = float(scoring(model, held_out))
+            records.append(record)
+    return _summary(pd.DataFrame(records).set_index(["lam", "fold"]))
+
+
+def _path(estimator, X, lams):
+    """Yield each λ, from the largest on, with the estimator fitted for it."""
+    front = _front(estimator)
+    if front is not None:
+        front = clone(front)
+        X = front.fit_transform(X)
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    # which refuses what is no autoencoder
+    autoencoder = clone(_behind_the_scaler(last, X)[0])
+    epochs, warm = autoencoder.max_iter, False
+    for lam in lams[::-1]:
+        autoencoder.set_params(
+            lam=float(lam),
+            warm_start=warm,
+            max_iter=int(np.ceil(epochs * _WARM_SHARE)) if warm else epochs,
+        ).fit(X)
+        model = autoencoder
+        if front is not None:
+            model = Pipeline([*front.steps, (estimator.steps[-1][0], autoencoder)])
+        yield lam, model
+        inputs = _Inputs(autoencoder, X)
+        error = _root_mean_square(inputs.reconstruct() - inputs.rows)
+        warm = bool(error**2 <= _COLLAPSED * _spread(inputs.rows) ** 2)
+
+
+def _measures(model, X, noise):
+    moved = sensitivity(model, X, **noise).mean()
+    return {
+        "reconstruction_error": -reconstruction_score(model, X),
+        "contraction": -contraction_score(model, X),
+        "sensitivity": moved["sensitivity"],
+        "relative_sensitivity": moved["relative"],
+        "denoising_score": denoising_score(model, X, **noise),
+    }
+
+
+def _summary(by_fold):
+    """Means and standard errors over folds, and the λ that they choose."""
+    decisive = by_fold.iloc[:, -1].unstack("fold").sort_index()
+    best = largest_lam_within_one_standard_error(
+        {"param_lam": decisive.index, "mean_test_score": decisive.mean(axis=1)}
+        | {f"split{fold}_test_score": decisive[fold].to_numpy() for fold in decisive}
+    )
+    folds = by_fold.groupby("lam")
+    table = folds.mean().join(folds.sem().add_suffix("_se"))
+    names = [name + end for name in by_fold for end in ("", "_se")]
+    return Bunch(table=table[names], best_lam=float(decisive.index[best]))
+
+
+class _Inputs:
+    """Rows as they reach the autoencoder, in float64, and what it makes of them."""
+
+    def __init__(self, estimator, X):
+        self.autoencoder, reached = _behind_the_scaler(estimator, X)
+        check_is_fitted(self.autoencoder)
+        self.rows = check_array(reached, dtype=np.float64, input_name="X")
+        self._names = getattr(reached, "columns", None)
+
+    def encode(self, rows):
+        return np.asarray(self.autoencoder.transform(self._named(rows)))
+
+    def reconstruct(self):
+        return self.autoencoder.inverse_transform(self.encode(self.rows))
+
+    def jacobians(self, height):
+        """Yield Jacobians of blocks of rows, for work on matrices so high."""
+        length = max(1, _BLOCK_ELEMENTS // (height * self.rows.shape[1]))
+        for start in range(0, len(self.rows), length):
+            block = self.rows[start : start + length]
+            yield self.autoencoder.jacobian(self._named(block))
+
+    def _named(self, rows):
+        names = self._names
+        return rows if names is None else pd.DataFrame(rows, columns=names)
+
+
+def _stretch(inputs, codes, noise):
+    moved = np.linalg.norm(inputs.encode(inputs.rows + noise) - codes, axis=1)
+    return moved / np.linalg.norm(noise, axis=1)
+
+
+def _scale(inputs, codes):
+    """Spread of the codes over that of the inputs; nan where one is 0."""
+    spreads = _spread(codes), _spread(inputs.rows)
+    return spreads[0] / spreads[1] if min(spreads) > 0 else np.nan
+
+
+def _spread(rows):
+    return _root_mean_square(rows - rows.mean(axis=0))
+
+
+def _root_mean_square(vectors):
+    return np.sqrt(np.mean(np.sum(vectors**2, axis=1)))
+
+
+def _index(X, n_rows):
+    return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n_rows)
+
+
+def _front(estimator):
+    """The steps before the autoencoder, or None."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return estimator[:-1]
+    return None
+
+
+def _in_callers_units(estimator, X, rows, vectors):
+    """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
+    if _front(estimator) is None:
+        return vectors
+    inverse = _inverse(estimator, X, rows)
+    moves = _STEP * vectors.reshape(-1, vectors.shape[2])
+    starts = np.repeat(rows, vectors.shape[1], axis=0)
+    change = (inverse(starts + moves) - inverse(starts - moves)) / (2 * _STEP)
+    return change.reshape(*vectors.shape[:2], -1)
+
+
+def _inverse(estimator, X, rows):
+    """The way back from the autoencoder's input to the columns of X."""
+    front = _front(estimator)
+    if front is None:
+        return lambda rows: rows
+    try:
+        back = np.asarray(front.inverse_transform(rows))
+        if hasattr(X, "columns"):
+            back = pd.DataFrame(back, columns=X.columns)
+        again = np.asarray(front.transform(back))
+        # a FunctionTransformer without an inverse takes the identity for it
+        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
+        reason = "their inverse_transform does not undo their transform"
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        undone, reason = False, str(error)
+    if not undone:
+        raise ValueError(
+            "The steps of estimator before the autoencoder "
+            f"({', '.join(name for name, _ in front.steps)}) have no way back to the "
+            f"columns of X: {reason}. Use steps with an inverse_transform, or ask for "
+            "the units behind them: give estimator[-1] as estimator, and "
+            "estimator[:-1].transform(X) as X."
+        )
+    return lambda rows: np.asarray(front.inverse_transform(rows))
+
+
+def _check_positive(name, value, high=np.inf):
+    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
+        wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
+        raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
+
+
+def _check_count(name, value, high=None):
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (is_int and 1 <= value and (high is None or value <= high)):
+        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+
+
+def _check_numbers(name, values, *, zero):
+    """In ascending order, each once."""
+    try:
+        numbers = np.unique(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
+    if not valid or (numbers[0] == 0 and not zero):
+        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
+        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
+    return numbers
