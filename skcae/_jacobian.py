@@ -32,7 +32,7 @@ import torch
 from skcae._network import times
 
 # Elements of the (units, rows, width) arrays that one piece of work may hold.
-_CHUNK_ELEMENTS = 2**21
+_CHUNK_ELEMENTS = 2**19
 
 
 def has_closed_form(activations):
@@ -150,7 +150,7 @@ def closed_form(layers, grads=None, coefficient=1.0):
 def exact(layers, grads=None, coefficient=1.0):
     """Squared norms through at least two layers; see :func:`closed_form`."""
     n = layers[0].inputs.shape[0]
-    widest = max(layer.inputs.shape[1] for layer in layers)
+    widest = max(layer.inputs.shape[1] for layer in layers[1:])
     chunk = max(1, _CHUNK_ELEMENTS // (layers[-1].outputs.shape[1] * widest))
     pieces = [
         _exact_chunk(
