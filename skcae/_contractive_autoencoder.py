@@ -492,7 +492,7 @@ class ContractiveAutoencoder(
         jacobians : ndarray of shape (n_samples, n_components_, n_features)
             Change of each unit of the code by change of each column.
         """
-        return self._map_encoder(X, _jacobian.jacobian, copies=self.n_components_)
+        return self._map_encoder(X, _jacobian.jacobian, for_every_unit=True)
 
     def contraction(self, X):
         r"""Squared Frobenius norm of the encoder's Jacobian, exact.
@@ -528,12 +528,13 @@ class ContractiveAutoencoder(
     def _cell_errors(self, network, rows):
         return cell_losses(self._loss, rows, network)
 
-    def _map_encoder(self, X, function, copies=1):
+    def _map_encoder(self, X, function, for_every_unit=False):
         X = self._check_rows(X)
 
         def on_encoder(network, rows):
             return function(network.forward(rows)[: network.depth])
 
+        copies = self.n_components_ if for_every_unit else 1
         return self._map(X, on_encoder, copies)
 
     def _map(self, X, function, copies=1):
