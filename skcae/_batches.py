@@ -63,6 +63,8 @@ class Rows:
         """Yield blocks of rows, gathered at once because that is faster."""
         elements = multiple_of * self._X.shape[1]
         length = max(1, _BLOCK_ELEMENTS // elements) * multiple_of
+        if self._on_device is not None:
+            order = order.to(self._on_device.device)  # once, not batch by batch
         for positions in order.split(length):
             yield self.take(positions)
 

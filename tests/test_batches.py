@@ -34,6 +34,21 @@ def test_order_and_indices(table):
     np.testing.assert_array_equal(batch, table[[7, 3, 50]].astype(np.float32))
 
 
+def test_rows_kept_on_the_device_give_the_same_batches(table):
+    indices = np.arange(3, 90, 2)
+    gathered = Rows(table, table.mean(0), CPU, indices)
+    resident = Rows(table, table.mean(0), CPU, indices)
+    # as an accelerator's, whose memory no CPU can stand in for
+    resident._on_device = gathered.take(torch.arange(len(gathered)))
+    for seed in (0, 1):
+        for ours, theirs in zip(
+            resident.shuffled(10, torch.Generator().manual_seed(seed)),
+            gathered.shuffled(10, torch.Generator().manual_seed(seed)),
+            strict=True,
+        ):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
 def test_table_is_neither_changed_nor_needs_to_be_writable(table):
     before = table.copy()
     table.flags.writeable = False
