@@ -4,6 +4,8 @@ Colours are those of Okabe and Ito, which the colour-blind tell apart; line styl
 models apart in grey. Matplotlib is imported when something is drawn.
 """
 
+import textwrap
+
 import numpy as np
 
 # Okabe and Ito's, but for yellow, which is lost on white.
@@ -59,10 +61,21 @@ def style(i):
     return {"color": colour(i), "linestyle": DASHES[i % len(DASHES)]}
 
 
-def curve_in_band(ax, x, y, low, high, label, i):
-    """The i-th model's line, and its band."""
-    line = ax.plot(x, y, label=label, **style(i))[0]
-    return line, ax.fill_between(x, low, high, color=colour(i), alpha=0.2, linewidth=0)
+def label(ax, x, y):
+    """Small enough for a figure of half a page's width."""
+    ax.set_xlabel(x, fontsize=SMALL)
+    ax.set_ylabel(y, fontsize=SMALL)
+    ax.tick_params(labelsize=SMALL)
+
+
+def curves(ax, bands):
+    """A line and a band for each model's x, y, low and high; both by name."""
+    lines, areas = {}, {}
+    for i, (name, (x, y, low, high)) in enumerate(bands.items()):
+        area = {"color": colour(i), "alpha": 0.2, "linewidth": 0}
+        lines[name] = ax.plot(x, y, label=name, **style(i))[0]
+        areas[name] = ax.fill_between(x, low, high, **area)
+    return lines, areas
 
 
 def histograms(ax, groups, edges):
@@ -82,11 +95,59 @@ def histograms(ax, groups, edges):
     }
 
 
-def arrows(ax, starts, moves, colour, label):
+def boxes(ax, groups):
+    """One a model, with its name under it."""
+    drawn = ax.boxplot(
+        [*groups.values()],
+        patch_artist=True,
+        flierprops={"marker": ".", "markersize": 3},
+        medianprops=MARK,
+    )["boxes"]
+    for i, box in enumerate(drawn):
+        box.set_facecolor((colour(i), 0.5))
+    room = _width(ax) / len(groups) / (0.55 * _points(SMALL))
+    names = [textwrap.fill(str(name), max(8, int(room))) for name in groups]
+    ax.set_xticks(range(1, len(names) + 1), names)
+    return dict(zip(groups, drawn, strict=True))
+
+
+def image(ax, cells, signed):
+    """In grey, or in colours whose white is 0."""
+    limit = np.abs(cells).max()
+    # of which the colour-blind tell the ends apart
+    colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    ax.set(xticks=[], yticks=[])
+    return ax.imshow(cells, **(colours if signed else {"cmap": "gray"}))
+
+
+def bars(ax, values, names):
+    """From the top down, rising and falling apart."""
+    places = range(len(values))
+    drawn = ax.barh(places, values, color=np.where(values < 0, *COLOURS[:2]))
+    ax.axvline(0, color="black", linewidth=0.5)
+    ax.set_yticks(places, names)
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    ax.tick_params(labelsize="x-small")
+    return drawn
+
+
+def arrows(ax, starts, moves, label, i, width):
     """As long as the axes say."""
     ax.update_datalim(starts + moves)  # of which quiver counts the starts only
-    units = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
-    return ax.quiver(*starts.T, *moves.T, color=colour, label=label, **units)
+    units = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": width}
+    return ax.quiver(*starts.T, *moves.T, color=colour(i), label=label, **units)
+
+
+def log_axis(axis, values):
+    """Logarithmic; over less than two decades with few ticks, in plain numbers."""
+    ticker = pyplot().matplotlib.ticker
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
+    values = np.concatenate(values)
+    values = values[values > 0]
+    if values.size > 0 and values.max() < 100 * values.min():
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=9))
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def lam_axis(ax, lams):
@@ -114,16 +175,28 @@ def lam_axis(ax, lams):
 
 def legend(ax):
     """Above the axes, where it covers no data, in as many columns as fit."""
-    labels = ax.get_legend_handles_labels()[1]
-    # In sizes of the font, a letter is 0.6 wide, and a line with its gaps 4.
-    entry = 8.3 * (0.6 * max(map(len, labels)) + 4)
-    width = 72 * ax.get_window_extent().width / ax.figure.dpi
+    texts = ax.get_legend_handles_labels()[1]
+    path = pyplot().matplotlib.textpath.TextPath
+    widths = [path((0, 0), text, _points(SMALL)).get_extents().width for text in texts]
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=int(np.clip(width // entry, 1, len(labels))),
+        ncols=int(np.clip(_width(ax) // (max(widths) + 3 * _points(SMALL)), 1, 9)),
         fontsize=SMALL,
         frameon=False,
+        borderpad=0.2,
         borderaxespad=0.2,
-        columnspacing=1.2,
+        columnspacing=1,
+        handlelength=1.7,
+        handletextpad=0.5,
     )
+
+
+def _points(size):
+    fonts = pyplot().matplotlib.font_manager
+    return fonts.FontProperties(size=size).get_size_in_points()
+
+
+def _width(ax):
+    """Of axes, in points, before a layout that gives them a little more."""
+    return 72 * ax.get_window_extent().width / ax.figure.dpi

@@ -2,25 +2,16 @@
 
 A display's constructor takes numbers. ``from_estimator``, or ``from_estimators`` with a
 dict from names to models where several are compared, computes them, mostly by
-:mod:`skcae.inspection`, and draws them. Each estimator is a
-:class:`~skcae.ContractiveAutoencoder`, or a Pipeline that ends in one, and fitted.
+:mod:`skcae.inspection`, and draws. A model is a fitted
+:class:`~skcae.ContractiveAutoencoder`, or a fitted Pipeline that ends in one.
 
-``plot`` draws into ``ax``, or into a figure of its own, and returns the display, with
-``figure_``, ``ax_`` (or ``axes_``) and the artists as attributes. A display of several
-panels draws them in the place of ``ax``, or into the axes of a list of as many. Legends
-stand above the axes, where they cover no data.
-
-Colours are those of Okabe and Ito, which the colour-blind tell apart; line styles tell
-models apart in grey. Matplotlib (``pip install "skcae[plot]"``) is imported when
-something is drawn.
-
-References
-----------
-Okabe, M., Ito, K. (2008). Color universal design: how to make figures and presentations
-that are friendly to colorblind people. https://jfly.uni-koeln.de/color/
+``plot`` draws into ``ax``, or into a figure of its own where that is None, and returns
+the display, with ``figure_``, ``ax_`` (or ``axes_``) and the artists as attributes. A
+display of several panels draws them in the place of ``ax``, or into the axes of a list
+of as many. Legends stand above the axes, where they cover no data. Matplotlib
+(``pip install "skcae[plot]"``) is imported when something is drawn.
 """
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
@@ -29,17 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skcae import _drawing
-from skcae._drawing import COLOURS, MARK, SMALL
-from skcae.inspection import (
-    _index,
-    contraction_curve,
-    jacobian_spectrum,
-    lambda_path,
-    score_field,
-    sensitivity,
-    tangent_vectors,
-)
+from skcae import _drawing, inspection
 from skcae.metrics import _behind_the_scaler
 
 __all__ = [
@@ -53,13 +34,11 @@ __all__ = [
     "TrainingCurvesDisplay",
 ]
 
-# White at 0; the colour-blind tell its ends apart.
-_DIVERGING = "RdBu_r"
-# Share of the largest singular value below which a logarithm shows rounding.
+# Share of the largest singular value below which there may be rounding only.
 _FLOOR = 1e-5
-_CHANGED = "‖change of code‖ / ‖change of row‖"
+_CHANGED = "‖Δcode‖ / ‖Δrow‖"
 
-# Only numbers are data: two displays are not compared, nor printed, by them.
+# Tables have no truth value to compare displays by, and make no line to print.
 _display = dataclass(eq=False, repr=False)
 
 
@@ -74,15 +53,16 @@ class TrainingCurvesDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of Axes of shape (2, 2)
-        Objective, norm of the gradient; norm of the weights, λ.
+    axes_ : ndarray of Axes of shape (4,)
+        Objective, norm of the gradient, norm of the weights, λ.
     lines_ : dict of Line2D
         By their names in ``history``. "penalty" is times λ, as it enters the
-        objective, and itself only where λ was 0 throughout. "validation_loss" and
-        "learning_rate" are there where one was watched, and the other changed.
+        objective, and itself only where λ was 0 throughout. "validation_loss" is there
+        if it was watched, "learning_rate", beside λ, if it changed.
+    figure_ : Figure
     """
 
-    history: dict
+    history: Mapping
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
@@ -90,48 +70,43 @@ class TrainingCurvesDisplay:
         return cls(_last(estimator).history_).plot(ax)
 
     def plot(self, ax=None):
-        """Draw four panels."""
+        """Draw four panels, one above the other."""
         history = {name: np.asarray(self.history[name]) for name in self.history}
-        self.axes_ = _drawing.panels(ax, (2, 2), sharex=True)
-        self.figure_ = self.axes_[0, 0].figure
-        (objective, gradient), (weight, lam) = self.axes_
-        contracts = np.any(history["lam"] > 0)
-        if contracts:
+        penalty = "penalty, with λ = 0"
+        if np.any(history["lam"] > 0):
+            penalty = "λ · penalty"
             history["penalty"] = history["penalty"] * history["lam"]
-        panels = [
-            (objective, "reconstruction", "reconstruction", 0),
-            (
-                objective,
-                "penalty",
-                "λ · penalty" if contracts else "penalty (λ = 0)",
-                1,
-            ),
-            (objective, "validation_loss", "validation, both", 2),
-            (gradient, "grad_norm", "gradient norm", 0),
-            (weight, "weight_norm", "weight norm", 0),
-            (lam, "lam", "λ", 0),
-        ]
+        self.axes_ = _drawing.panels(ax, (4, 1), (6.4, 6.4), sharex=True)[:, 0]
+        self.figure_ = self.axes_[0].figure
+        loss, gradient, weight, lam = self.axes_
+        self._draw(loss, "loss", history, "reconstruction", "reconstruction")
+        self._draw(loss, "loss", history, "penalty", penalty)
+        if not np.isnan(history["validation_loss"]).all():
+            self._draw(loss, "loss", history, "validation_loss", "validation")
+        self._draw(gradient, "gradient\nnorm", history, "grad_norm")
+        self._draw(weight, "weight\nnorm", history, "weight_norm")
+        self._draw(lam, "λ", history, "lam")
+        # where λ starts from 0, the logarithm leaves a gap
+        for axes in (loss, gradient):
+            _drawing.log_axis(axes.yaxis, [line.get_ydata() for line in axes.lines])
         if np.ptp(history["learning_rate"]) > 0:
-            panels.append((lam.twinx(), "learning_rate", "learning rate", 1))
-        self.lines_ = {}
-        for axes, name, label, i in panels:
-            if np.isnan(history[name]).all():
-                continue
-            epochs = np.arange(1, len(history[name]) + 1)
-            line = axes.plot(epochs, history[name], label=label, **_drawing.style(i))[0]
-            self.lines_[name] = line
-            axes.set_ylabel("loss" if axes is objective else label, fontsize=SMALL)
-            axes.tick_params(labelsize=SMALL)
-            if axes not in (weight, lam):
-                # a gap, not a fall, where λ starts from 0
-                axes.set_yscale("log", nonpositive="mask")
-        for axes in self.axes_[1]:
-            axes.set_xlabel("epoch", fontsize=SMALL)
-        _drawing.legend(objective)
-        if "learning_rate" in self.lines_:
-            self.lines_["learning_rate"].axes.yaxis.label.set_color(COLOURS[1])
-            lam.yaxis.label.set_color(COLOURS[0])
+            rate = lam.twinx()
+            self._draw(rate, "learning\nrate", history, "learning_rate")
+            _drawing.log_axis(rate.yaxis, [history["learning_rate"]])
+            self.lines_["learning_rate"].set(**_drawing.style(1))
+            for i, axes in enumerate((lam, rate)):  # whose line is whose
+                axes.yaxis.label.set_color(_drawing.colour(i))
+        lam.set_xlabel("epoch", fontsize=_drawing.SMALL)
+        _drawing.legend(loss)
         return self
+
+    def _draw(self, axes, what, history, name, label=None):
+        if not axes.lines and name == "reconstruction":
+            self.lines_ = {}
+        epochs = np.arange(1, len(history[name]) + 1)
+        style = _drawing.style(len(axes.lines)) | {"label": label}
+        self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
+        _drawing.label(axes, "", what)
 
 
 @_display
@@ -156,6 +131,7 @@ class LambdaPathDisplay:
         By the names in ``path.table``.
     chosen_ : list of Line2D
     threshold_ : Line2D
+    figure_ : Figure
     """
 
     path: Mapping
@@ -174,30 +150,31 @@ class LambdaPathDisplay:
         **keywords
             As there: ``cv``, ``scoring``, ``noise_std``, ``random_state``.
         """
-        _drawing.pyplot()  # that it is missing should not come out after all the fits
-        return cls(lambda_path(estimator, X, lams, **keywords)).plot(ax)
+        _drawing.pyplot()  # if it is missing, say so before all the fits
+        return cls(inspection.lambda_path(estimator, X, lams, **keywords)).plot(ax)
 
     def plot(self, ax=None):
         """Draw three panels, one above the other."""
         table, chosen = self.path["table"], self.path["best_lam"]
         score = "score" if "score" in table else "denoising_score"
+        names = ("reconstruction_error", "relative_sensitivity", score)
+        titles = ("reconstr.\nerror", "relative\nsensitivity", score.replace("_", "\n"))
         self.axes_ = _drawing.panels(ax, (3, 1), sharex=True)[:, 0]
         self.figure_ = self.axes_[0].figure
         self.errorbars_, self.chosen_ = {}, []
-        names = ("reconstruction_error", "relative_sensitivity", score)
         for i, (axes, name) in enumerate(zip(self.axes_, names, strict=True)):
-            style = {"marker": "o", "markersize": 4, "capsize": 2} | _drawing.style(i)
+            style = _drawing.style(i) | {"marker": "o", "markersize": 3, "capsize": 2}
             columns = table.index, table[name], table[f"{name}_se"]
             self.errorbars_[name] = axes.errorbar(*columns, **style)
-            self.chosen_.append(axes.axvline(chosen, **MARK))
-            axes.set_ylabel(name.replace("_", "\n"), fontsize=SMALL)
-            axes.tick_params(labelsize=SMALL)
+            self.chosen_.append(axes.axvline(chosen, zorder=0, **_drawing.MARK))
+            _drawing.label(axes, "", titles[i])
             _drawing.lam_axis(axes, table.index.to_numpy())
         best = table.loc[table[score].idxmax()]
         limit = best[score] - best[f"{score}_se"]
-        self.threshold_ = axes.axhline(limit, linestyle="--", **MARK)
-        axes.set_xlabel("λ", fontsize=SMALL)
-        self.axes_[0].set_title(f"chosen: λ = {chosen:g}", fontsize=SMALL)
+        self.threshold_ = axes.axhline(limit, linestyle="--", **_drawing.MARK)
+        axes.set_xlabel("λ", fontsize=_drawing.SMALL)
+        title = f"chosen: λ = {chosen:g}"
+        self.axes_[0].set_title(title, fontsize=_drawing.SMALL)
         return self
 
 
@@ -217,6 +194,7 @@ class SensitivityDisplay:
     ax_ : Axes
     artists_ : dict of StepPatch (histograms) or PathPatch (boxes)
         By the model's name.
+    figure_ : Figure
     """
 
     sensitivities: Mapping
@@ -232,7 +210,6 @@ class SensitivityDisplay:
         Parameters
         ----------
         estimators : dict of ContractiveAutoencoder or Pipeline
-            Fitted, by name.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
         relative : bool, default=False
             Whether to divide by the spread of the codes over that of the inputs, so
@@ -244,7 +221,7 @@ class SensitivityDisplay:
             ``random_state``.
         """
         column = "relative" if relative else "sensitivity"
-        tables = _for_each(estimators, lambda m: sensitivity(m, X, **keywords))
+        tables = _for_each(estimators, inspection.sensitivity, X, **keywords)
         values = {name: table[column].to_numpy() for name, table in tables.items()}
         return cls(values, relative=relative).plot(ax, kind=kind, bins=bins)
 
@@ -262,26 +239,18 @@ class SensitivityDisplay:
         if not (isinstance(kind, str) and kind in ("hist", "box")):
             raise ValueError(f"kind must be 'hist' or 'box'; got {kind!r}.")
         values = _arrays("sensitivities", self.sensitivities, 1)
-        self.ax_ = _drawing.panel(ax)
-        self.figure_ = self.ax_.figure
-        what = "relative sensitivity" if self.relative else "sensitivity"
-        unit = " (1: only scales)" if self.relative else f": {_CHANGED}"
-        if kind == "hist":
-            edges = np.histogram_bin_edges(np.concatenate([*values.values()]), bins)
-            self.artists_ = _drawing.histograms(self.ax_, values, edges)
-            self.ax_.set(xlabel=what + unit, ylabel="rows")
-            _drawing.legend(self.ax_)
+        _place(self, ax)
+        what = f"sensitivity {_CHANGED}"
+        if self.relative:
+            what = "relative sensitivity (1: only scales)"
+        if kind == "box":
+            self.artists_ = _drawing.boxes(self.ax_, values)
+            _drawing.label(self.ax_, "", what)
             return self
-        dots = {"marker": ".", "markersize": 3}
-        boxes = self.ax_.boxplot(
-            [*values.values()], patch_artist=True, flierprops=dots, medianprops=MARK
-        )["boxes"]
-        for i, box in enumerate(boxes):
-            box.set_facecolor((_drawing.colour(i), 0.5))
-        self.artists_ = dict(zip(values, boxes, strict=True))
-        names = [textwrap.fill(str(name), max(8, 36 // len(values))) for name in values]
-        self.ax_.set_xticks(range(1, len(names) + 1), names)
-        self.ax_.set_ylabel(what)
+        edges = np.histogram_bin_edges(np.concatenate([*values.values()]), bins)
+        self.artists_ = _drawing.histograms(self.ax_, values, edges)
+        _drawing.label(self.ax_, what, "rows")
+        _drawing.legend(self.ax_)
         return self
 
 
@@ -297,11 +266,12 @@ class JacobianSpectrumDisplay:
     Attributes
     ----------
     ax_ : Axes
-        Logarithmic down to where rounding begins, unless all values are 0.
+        Logarithmic, down to where rounding begins; linear if all values are 0.
     lines_ : dict of Line2D
         Means, by the model's name.
     bands_ : dict of PolyCollection
         From one quantile over rows to the other.
+    figure_ : Figure
     """
 
     singular_values: Mapping
@@ -313,36 +283,29 @@ class JacobianSpectrumDisplay:
         Parameters
         ----------
         estimators : dict of ContractiveAutoencoder or Pipeline
-            Fitted, by name.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
         quantiles : tuple of two floats in [0, 1], default=(0.1, 0.9)
         ax : Axes, default=None
         """
-        spectra = _for_each(estimators, lambda m: jacobian_spectrum(m, X))
+        spectra = _for_each(estimators, inspection.jacobian_spectrum, X)
         values = {name: spectra[name].singular_values for name in spectra}
         return cls(values).plot(ax, quantiles=quantiles)
 
     def plot(self, ax=None, *, quantiles=(0.1, 0.9)):
         """Draw, with a band between two quantiles of the rows."""
-        spectra = _arrays("singular_values", self.singular_values, 2)
-        bands = {
-            name: np.quantile(spectra[name], quantiles, axis=0) for name in spectra
-        }
-        means = {name: spectra[name].mean(axis=0) for name in spectra}
-        self.ax_ = _drawing.panel(ax)
-        self.figure_ = self.ax_.figure
-        self.lines_, self.bands_ = {}, {}
-        for i, (name, mean) in enumerate(means.items()):
-            ranks = np.arange(1, len(mean) + 1)
-            self.lines_[name], self.bands_[name] = _drawing.curve_in_band(
-                self.ax_, ranks, mean, *bands[name], name, i
-            )
-        largest = max(mean.max() for mean in means.values())
-        if largest > 0:
-            self.ax_.set_yscale("log")
-            self.ax_.set_ylim(bottom=max(self.ax_.get_ylim()[0], _FLOOR * largest))
+        bands = {}
+        for name, values in _arrays("singular_values", self.singular_values, 2).items():
+            band = np.quantile(values, quantiles, axis=0)
+            bands[name] = np.arange(1, len(values[0]) + 1), values.mean(axis=0), *band
+        _place(self, ax)
+        self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
+        means = np.concatenate([mean for _, mean, *_ in bands.values()])
+        if means.max() > 0:
+            shown = means[means >= _FLOOR * means.max()]
+            _drawing.log_axis(self.ax_.yaxis, [shown])
+            self.ax_.set_ylim(shown.min() / 2, shown.max() * 2)
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.set(xlabel="rank", ylabel="singular value")
+        _drawing.label(self.ax_, "rank", "singular value")
         _drawing.legend(self.ax_)
         return self
 
@@ -351,8 +314,8 @@ class JacobianSpectrumDisplay:
 class TangentVectorsDisplay:
     """Directions from rows that the code keeps most, or contracts most.
 
-    Images in colours of which white is 0, each with its own scale and after the row
-    itself; or bars, one a column.
+    Images, the row's own first, where white is no change and each direction has its
+    own scale; or bars, one a column.
 
     Parameters
     ----------
@@ -366,13 +329,14 @@ class TangentVectorsDisplay:
         Of the columns; None for "x0", "x1", ...
     row_names : array-like of shape (n_samples,), default=None
         None for 0, 1, ...
-    unit : str, default="units of the columns"
-        Of the vectors.
+    space : str, default="columns"
+        What the vectors change, in its units; it stands under the bars.
 
     Attributes
     ----------
     axes_ : ndarray of Axes of shape (n_samples, n_vectors), one wider for images
     artists_ : ndarray of AxesImage or BarContainer, of the shape of ``axes_``
+    figure_ : Figure
     """
 
     rows: ArrayLike
@@ -382,7 +346,7 @@ class TangentVectorsDisplay:
     image_shape: tuple | None = None
     names: ArrayLike | None = None
     row_names: ArrayLike | None = None
-    unit: str = "units of the columns"
+    space: str = "columns"
 
     @classmethod
     def from_estimator(
@@ -403,7 +367,6 @@ class TangentVectorsDisplay:
         Parameters
         ----------
         estimator : ContractiveAutoencoder or Pipeline
-            Fitted.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
             The rows to draw, no more.
         n_vectors, which
@@ -419,23 +382,22 @@ class TangentVectorsDisplay:
             As in :meth:`plot`.
         """
         rows, columns = np.asarray(X), getattr(X, "columns", None)
-        row_names, unit = _index(X, len(rows)), cls.unit
+        row_names, space = inspection._index(X, len(rows)), cls.space
         if scaled or (scaled is None and image_shape is None):
             estimator, X = _behind_the_scaler(estimator, X)
-            rows, unit = np.asarray(X), "units of the autoencoder's input"
-        table = tangent_vectors(estimator, X, n_vectors, which=which)
+            rows, space = np.asarray(X), "autoencoder's input"
+        table = inspection.tangent_vectors(estimator, X, n_vectors, which=which)
         if names is None:  # which a scaler may have dropped
             known = columns is not None and len(columns) == rows.shape[1]
             names = columns if known else table.columns
-        vectors = table.to_numpy().reshape(len(rows), n_vectors, -1)
         return cls(
             rows,
-            vectors,
+            table.to_numpy().reshape(len(rows), n_vectors, -1),
             which=which,
             image_shape=image_shape,
             names=names,
             row_names=row_names,
-            unit=unit,
+            space=space,
         ).plot(ax, max_columns=max_columns)
 
     def plot(self, ax=None, *, max_columns=12):
@@ -454,61 +416,50 @@ class TangentVectorsDisplay:
                 "vectors must be of shape (n_samples, n_vectors, n_features), and rows "
                 f"of (n_samples, n_features); got {vectors.shape} and {rows.shape}."
             )
-        n_rows, n_vectors, n_columns = vectors.shape
-        titles = [f"{self.which} {i + 1}" for i in range(n_vectors)]
+        titles = [f"{self.which} {i + 1}" for i in range(vectors.shape[1])]
         if self.image_shape is None:
             self._draw_bars(ax, vectors, max_columns)
-        elif np.size(self.image_shape) == 2 and np.prod(self.image_shape) == n_columns:
-            self._draw_images(ax, rows, vectors)
-            titles.insert(0, "row")
         else:
-            raise ValueError(
-                f"image_shape must be a height and a width, {n_columns} cells in all; "
-                f"got {self.image_shape!r}."
-            )
+            self._draw_images(ax, rows, vectors)
+            titles.insert(0, "image")
         self.figure_ = self.axes_[0, 0].figure
         for axes, title in zip(self.axes_[0], titles, strict=True):
-            axes.set_title(title, fontsize=SMALL)
-        row_names = range(n_rows) if self.row_names is None else self.row_names
-        for axes, name in zip(self.axes_[:, 0], row_names, strict=True):
-            axes.set_ylabel(name, fontsize=SMALL)
+            axes.set_title(title, fontsize=_drawing.SMALL)
+        names = range(len(rows)) if self.row_names is None else self.row_names
+        for axes, name in zip(self.axes_[:, 0], names, strict=True):
+            axes.set_ylabel(f"row {name}", fontsize=_drawing.SMALL)
         return self
 
     def _draw_images(self, ax, rows, vectors):
-        shape = len(rows), vectors.shape[1] + 1
-        size = 1.3 * shape[1] + 0.3, 1.3 * shape[0] + 0.3
-        self.axes_ = _drawing.panels(ax, shape, size)
-        self.artists_ = np.empty(shape, dtype=object)
-        for i, j in np.ndindex(shape):
-            values, colours = rows[i], {"cmap": "gray"}
-            if j > 0:
-                values = vectors[i, j - 1]
-                limit = np.abs(values).max()
-                colours = {"cmap": _DIVERGING, "vmin": -limit, "vmax": limit}
-            image = values.reshape(self.image_shape)
-            self.artists_[i, j] = self.axes_[i, j].imshow(image, **colours)
-            self.axes_[i, j].set(xticks=[], yticks=[])
+        shape = self.image_shape
+        if np.size(shape) != 2 or np.prod(shape) != rows.shape[1]:
+            raise ValueError(
+                f"image_shape must be a height and a width of {rows.shape[1]} cells "
+                f"in all; got {shape!r}."
+            )
+        grid = len(rows), vectors.shape[1] + 1
+        self.axes_ = _drawing.panels(ax, grid, (1.3 * grid[1], 1.3 * grid[0] + 0.3))
+        self.artists_ = np.empty(grid, dtype=object)
+        for i, j in np.ndindex(grid):
+            cells = np.reshape(vectors[i, j - 1] if j else rows[i], shape)
+            self.artists_[i, j] = _drawing.image(self.axes_[i, j], cells, j > 0)
 
     def _draw_bars(self, ax, vectors, max_columns):
-        *shape, n_columns = vectors.shape
+        *grid, n_columns = vectors.shape
         largest = np.argsort(-np.abs(vectors).max(axis=(0, 1)), kind="stable")
         shown = np.sort(largest[:max_columns])
         names = self.names
         if names is None:
             names = [f"x{k}" for k in range(n_columns)]
-        size = 6.4, shape[0] * (0.2 * len(shown) + 0.3) + 0.6
-        self.axes_ = _drawing.panels(ax, shape, size, sharex=True, sharey=True)
-        self.artists_ = np.empty(shape, dtype=object)
-        for i, j in np.ndindex(*shape):
-            axes, values = self.axes_[i, j], vectors[i, j, shown]
-            colours = np.where(values < 0, COLOURS[0], COLOURS[1])
-            self.artists_[i, j] = axes.barh(range(len(shown)), values, color=colours)
-            axes.axvline(0, **MARK | {"linewidth": 0.5})
-            axes.set_yticks(range(len(shown)), [names[k] for k in shown])
-            axes.set_ylim(len(shown) - 0.5, -0.5)  # the first column on top
-            axes.tick_params(labelsize="x-small")
-        middle = self.axes_[-1, (shape[1] - 1) // 2]
-        middle.set_xlabel(f"change, in {self.unit}", fontsize=SMALL)
+        names = [str(names[k]) for k in shown]
+        size = 6.4, grid[0] * (0.2 * len(shown) + 0.3) + 0.6
+        self.axes_ = _drawing.panels(ax, grid, size, sharex=True, sharey=True)
+        self.artists_ = np.empty(grid, dtype=object)
+        for i, j in np.ndindex(*grid):
+            bars = _drawing.bars(self.axes_[i, j], vectors[i, j, shown], names)
+            self.artists_[i, j] = bars
+        middle = self.axes_[-1, (grid[1] - 1) // 2]
+        middle.set_xlabel(f"change of the {self.space}", fontsize=_drawing.SMALL)
 
 
 @_display
@@ -527,6 +478,7 @@ class ContractionCurveDisplay:
         By the model's name.
     bands_ : dict of PolyCollection
         A standard deviation over rows to both sides.
+    figure_ : Figure
     """
 
     curves: Mapping
@@ -538,7 +490,6 @@ class ContractionCurveDisplay:
         Parameters
         ----------
         estimators : dict of ContractiveAutoencoder or Pipeline
-            Fitted, by name.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
         radii : array-like of shape (n_radii,), default=None
             In the units of the autoencoder's input.
@@ -548,22 +499,21 @@ class ContractionCurveDisplay:
             ``random_state``.
         """
         keywords["radii"] = radii
-        curves = _for_each(estimators, lambda m: contraction_curve(m, X, **keywords))
+        curves = _for_each(estimators, inspection.contraction_curve, X, **keywords)
         return cls(curves).plot(ax)
 
     def plot(self, ax=None):
         """Draw."""
         _check_dict("curves", self.curves)
-        self.ax_ = _drawing.panel(ax)
-        self.figure_ = self.ax_.figure
-        self.lines_, self.bands_ = {}, {}
-        for i, (name, curve) in enumerate(self.curves.items()):
+        bands = {}
+        for name, curve in self.curves.items():
             mean, std = curve["ratio"], curve["std"]
-            self.lines_[name], self.bands_[name] = _drawing.curve_in_band(
-                self.ax_, curve.index, mean, mean - std, mean + std, name, i
-            )
-        self.ax_.set(xscale="log", xlabel="distance from the row", ylabel=_CHANGED)
+            bands[name] = curve.index, mean, mean - std, mean + std
+        _place(self, ax)
+        self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
+        self.ax_.set_xscale("log")
         self.ax_.set_ylim(bottom=0)
+        _drawing.label(self.ax_, "distance from the row", _CHANGED)
         _drawing.legend(self.ax_)
         return self
 
@@ -579,15 +529,17 @@ class AnomalyScoresDisplay:
     offset : float
         ``offset_``: a row whose score lies below it is an outlier.
     y : array-like of shape (n_samples,), default=None
-        What the rows are, to draw them apart: 1 for inliers, -1 for outliers.
+        What the rows are, to draw them apart: 1 for inliers and -1 for outliers, as
+        ``predict`` has them.
 
     Attributes
     ----------
     ax_ : Axes
-        Logarithmic in the errors, where all are above 0.
+        Logarithmic in the errors, if all are above 0.
     histograms_ : dict of StepPatch
         "inliers" and "outliers", or "rows".
     threshold_ : Line2D
+    figure_ : Figure
     """
 
     scores: ArrayLike
@@ -602,10 +554,9 @@ class AnomalyScoresDisplay:
         Parameters
         ----------
         estimator : ContractiveAutoencoder or Pipeline
-            Fitted.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-            1 for inliers, -1 for outliers, as ``predict`` has them.
+            1 for inliers, -1 for outliers.
         bins : int, default=40
         ax : Axes, default=None
         """
@@ -624,18 +575,18 @@ class AnomalyScoresDisplay:
                     f"rows; got shape {y.shape} and values {np.unique(y)[:5]}."
                 )
             groups = {"inliers": errors[y == 1], "outliers": errors[y == -1]}
-        self.ax_ = _drawing.panel(ax)
-        self.figure_ = self.ax_.figure
-        there, back = (np.log, np.exp) if errors.min() > 0 else (np.copy, np.copy)
-        edges = back(np.histogram_bin_edges(there(errors), bins))
-        # which rounding may have moved past the rows
-        edges[[0, -1]] = min(edges[0], errors.min()), max(edges[-1], errors.max())
+        _place(self, ax)
+        log = errors.min() > 0
+        edges = np.histogram_bin_edges(np.log(errors) if log else errors, bins)
+        if log:
+            edges = np.exp(edges)
+            # which rounds, but no row may fall out
+            edges[[0, -1]] = min(edges[0], errors.min()), max(edges[-1], errors.max())
+            _drawing.log_axis(self.ax_.xaxis, [errors])
         self.histograms_ = _drawing.histograms(self.ax_, groups, edges)
-        style = {"linestyle": "--", "label": "threshold"} | MARK
+        style = _drawing.MARK | {"linestyle": "--", "label": "threshold"}
         self.threshold_ = self.ax_.axvline(-self.offset, **style)
-        if errors.min() > 0:
-            self.ax_.set_xscale("log")
-        self.ax_.set(xlabel="reconstruction error (minus the score)", ylabel="rows")
+        _drawing.label(self.ax_, "reconstruction error (minus the score)", "rows")
         _drawing.legend(self.ax_)
         return self
 
@@ -662,6 +613,7 @@ class ScoreFieldDisplay:
     scale_ : float
         What the true score is multiplied by, to have the root mean squared length
         of the field: an estimate of s² in :func:`skcae.inspection.score_field`.
+    figure_ : Figure
     """
 
     X: ArrayLike
@@ -677,7 +629,6 @@ class ScoreFieldDisplay:
         Parameters
         ----------
         estimator : ContractiveAutoencoder or Pipeline
-            Fitted, to two columns.
         X : {array-like, DataFrame} of shape (n_samples, 2)
             Rows, or points of a grid.
         true_score : array-like of shape (n_samples, 2) or callable, default=None
@@ -686,8 +637,8 @@ class ScoreFieldDisplay:
             As in :meth:`plot`.
         """
         true_score = true_score(X) if callable(true_score) else true_score
-        names = getattr(X, "columns", None)
-        display = cls(X, score_field(estimator, X), true_score=true_score, names=names)
+        field, names = inspection.score_field(estimator, X), getattr(X, "columns", None)
+        display = cls(X, field, true_score=true_score, names=names)
         return display.plot(ax, stretch=stretch)
 
     def plot(self, ax=None, *, stretch=1.0):
@@ -711,20 +662,19 @@ class ScoreFieldDisplay:
             )
         finite = np.isfinite(np.hstack(given)).all(axis=1)
         X, field, *true = (array[finite] for array in given)
-        self.ax_ = ax = _drawing.panel(ax)
-        self.figure_ = ax.figure
-        ax.plot(*X.T, ".", color="0.6", markersize=3)
+        _place(self, ax)
+        self.ax_.plot(*X.T, ".", color="0.6", markersize=2)
         self.true_, self.scale_ = None, np.nan
         for score in true:
             self.scale_ = float(np.linalg.norm(field) / np.linalg.norm(score))
             label = f"{self.scale_:.2g} · ∇ log p(x)"
             moves = stretch * self.scale_ * score
-            self.true_ = _drawing.arrows(ax, X, moves, COLOURS[1], label)
+            self.true_ = _drawing.arrows(self.ax_, X, moves, label, 1, width=0.012)
+        # the thinner on top, so that both show where they agree
         moves = stretch * field
-        self.field_ = _drawing.arrows(ax, X, moves, COLOURS[0], "r(x) − x")
-        names = ("x0", "x1") if self.names is None else self.names
-        ax.set(xlabel=names[0], ylabel=names[1])
-        _drawing.legend(ax)
+        self.field_ = _drawing.arrows(self.ax_, X, moves, "r(x) − x", 0, width=0.005)
+        _drawing.label(self.ax_, *(("x0", "x1") if self.names is None else self.names))
+        _drawing.legend(self.ax_)
         return self
 
 
@@ -736,10 +686,15 @@ def _last(estimator):
     return autoencoder
 
 
-def _for_each(estimators, function):
+def _for_each(estimators, function, X, **keywords):
     _check_dict("estimators", estimators)
     _drawing.pyplot()
-    return {name: function(estimator) for name, estimator in estimators.items()}
+    return {name: function(model, X, **keywords) for name, model in estimators.items()}
+
+
+def _place(display, ax):
+    display.ax_ = _drawing.panel(ax)
+    display.figure_ = display.ax_.figure
 
 
 def _check_dict(name, value):
