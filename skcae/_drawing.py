@@ -5,6 +5,8 @@ models apart in grey. Matplotlib is imported when something is drawn.
 """
 
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +15,9 @@ COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000".split()
 DASHES = ("-", "--", "-.", ":")
 MARK = {"color": "black", "linewidth": 1}
 SMALL = "small"
+
+# Tables have no truth value to compare displays by, and make no line to print.
+display = dataclass(eq=False, repr=False)
 
 
 def pyplot():
@@ -24,12 +29,6 @@ def pyplot():
             'skcae.plotting draws with matplotlib: pip install "skcae[plot]"'
         ) from error
     return plt
-
-
-def panel(ax):
-    """The axes given, or new ones."""
-    plt = pyplot()
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
 def panels(ax, shape, size=None, **shared):
@@ -144,8 +143,12 @@ def log_axis(axis, values):
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
     values = np.concatenate(values)
     values = values[values > 0]
-    if values.size > 0 and values.max() < 100 * values.min():
-        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=9))
+    ratio = values.max() / values.min() if values.size > 0 else np.inf
+    if ratio < 100:
+        few = ticker.LogLocator(subs=(1, 3))
+        if ratio < 10:
+            few = ticker.MaxNLocator(3, steps=(1, 2, 5, 10))
+        axis.set_major_locator(few)
         axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(ticker.NullFormatter())
 
@@ -200,3 +203,32 @@ def _points(size):
 def _width(ax):
     """Of axes, in points, before a layout that gives them a little more."""
     return 72 * ax.get_window_extent().width / ax.figure.dpi
+
+
+def place(owner, ax):
+    """Where a display of one panel is drawn: the axes given, or new ones."""
+    plt = pyplot()
+    owner.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
+    owner.figure_ = owner.ax_.figure
+
+
+def check_dict(name, value):
+    """It names models."""
+    if not (isinstance(value, Mapping) and len(value) > 0):
+        raise ValueError(
+            f"{name} must be a dict with the models' names as keys; got "
+            f"{type(value).__name__}."
+        )
+
+
+def check_arrays(name, groups, ndim):
+    """As arrays of float, finite and not empty."""
+    check_dict(name, groups)
+    arrays = {key: np.asarray(group, dtype=float) for key, group in groups.items()}
+    for key, array in arrays.items():
+        if array.ndim != ndim or array.size == 0 or not np.isfinite(array).all():
+            raise ValueError(
+                f"{name} of {key!r} must be finite numbers in {ndim} dimensions; got "
+                f"shape {array.shape} and {(~np.isfinite(array)).sum()} not finite."
+            )
+    return arrays

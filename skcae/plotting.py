@@ -13,7 +13,7 @@ of as many. Legends stand above the axes, where they cover no data. Matplotlib
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +21,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing, inspection
+from skcae._comparisons import (
+    ContractionCurveDisplay,
+    JacobianSpectrumDisplay,
+    SensitivityDisplay,
+)
+from skcae._drawing import check_arrays, display
 from skcae.metrics import _behind_the_scaler
 
 __all__ = [
@@ -34,15 +40,8 @@ __all__ = [
     "TrainingCurvesDisplay",
 ]
 
-# Share of the largest singular value below which there may be rounding only.
-_FLOOR = 1e-5
-_CHANGED = "‖Δcode‖ / ‖Δrow‖"
 
-# Tables have no truth value to compare displays by, and make no line to print.
-_display = dataclass(eq=False, repr=False)
-
-
-@_display
+@display
 class TrainingCurvesDisplay:
     """How training went: both terms of the objective, norms, λ, by epoch.
 
@@ -53,12 +52,13 @@ class TrainingCurvesDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of Axes of shape (4,)
-        Objective, norm of the gradient, norm of the weights, λ.
+    axes_ : ndarray of Axes of shape (3,)
+        Objective; norms, of the gradient on the left and of the weights on the right;
+        λ, and on the right the learning rate if it changed.
     lines_ : dict of Line2D
         By their names in ``history``. "penalty" is times λ, as it enters the
         objective, and itself only where λ was 0 throughout. "validation_loss" is there
-        if it was watched, "learning_rate", beside λ, if it changed.
+        if it was watched.
     figure_ : Figure
     """
 
@@ -70,46 +70,49 @@ class TrainingCurvesDisplay:
         return cls(_last(estimator).history_).plot(ax)
 
     def plot(self, ax=None):
-        """Draw four panels, one above the other."""
+        """Draw three panels, one above the other."""
         history = {name: np.asarray(self.history[name]) for name in self.history}
         penalty = "penalty, with λ = 0"
-        if np.any(history["lam"] > 0):
+        contracts = np.any(history["lam"] > 0)
+        if contracts:
             penalty = "λ · penalty"
             history["penalty"] = history["penalty"] * history["lam"]
-        self.axes_ = _drawing.panels(ax, (4, 1), (6.4, 6.4), sharex=True)[:, 0]
+        self.axes_ = _drawing.panels(ax, (3, 1), sharex=True)[:, 0]
         self.figure_ = self.axes_[0].figure
-        loss, gradient, weight, lam = self.axes_
-        self._draw(loss, "loss", history, "reconstruction", "reconstruction")
-        self._draw(loss, "loss", history, "penalty", penalty)
-        if not np.isnan(history["validation_loss"]).all():
-            self._draw(loss, "loss", history, "validation_loss", "validation")
-        self._draw(gradient, "gradient\nnorm", history, "grad_norm")
-        self._draw(weight, "weight\nnorm", history, "weight_norm")
-        self._draw(lam, "λ", history, "lam")
-        # where λ starts from 0, the logarithm leaves a gap
-        for axes in (loss, gradient):
-            _drawing.log_axis(axes.yaxis, [line.get_ydata() for line in axes.lines])
+        loss, gradient, lam = self.axes_
+        curves = [
+            (loss, "loss", "reconstruction", "reconstruction"),
+            (loss, "loss", "penalty", penalty),
+            (loss, "loss", "validation_loss", "validation"),
+            (gradient, "gradient\nnorm", "grad_norm", None),
+            (gradient.twinx(), "weight\nnorm", "weight_norm", None),
+            (lam, "λ", "lam", None),
+        ]
         if np.ptp(history["learning_rate"]) > 0:
-            rate = lam.twinx()
-            self._draw(rate, "learning\nrate", history, "learning_rate")
-            _drawing.log_axis(rate.yaxis, [history["learning_rate"]])
-            self.lines_["learning_rate"].set(**_drawing.style(1))
-            for i, axes in enumerate((lam, rate)):  # whose line is whose
-                axes.yaxis.label.set_color(_drawing.colour(i))
+            curves.append((lam.twinx(), "learning\nrate", "learning_rate", None))
+        self.lines_ = {}
+        for axes, what, name, label in curves:
+            if np.isnan(history[name]).all():
+                continue
+            epochs = np.arange(1, len(history[name]) + 1)
+            on_the_right = axes not in self.axes_
+            style = _drawing.style(on_the_right + len(axes.lines)) | {"label": label}
+            self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
+            _drawing.label(axes, "", what)
+            if on_the_right or axes is gradient:  # whose axis it is
+                axes.yaxis.label.set_color(style["color"])
+            if name not in ("lam", "weight_norm"):
+                # where λ starts from 0, the logarithm leaves a gap
+                lines = [line.get_ydata() for line in axes.lines]
+                _drawing.log_axis(axes.yaxis, lines)
         lam.set_xlabel("epoch", fontsize=_drawing.SMALL)
+        if not contracts:
+            lam.set_ylim(-0.1, 1)  # or the line would lie on a frame of no scale
         _drawing.legend(loss)
         return self
 
-    def _draw(self, axes, what, history, name, label=None):
-        if not axes.lines and name == "reconstruction":
-            self.lines_ = {}
-        epochs = np.arange(1, len(history[name]) + 1)
-        style = _drawing.style(len(axes.lines)) | {"label": label}
-        self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
-        _drawing.label(axes, "", what)
 
-
-@_display
+@display
 class LambdaPathDisplay:
     """What each λ costs and what it buys, and the λ that the rule chooses.
 
@@ -178,139 +181,7 @@ class LambdaPathDisplay:
         return self
 
 
-@_display
-class SensitivityDisplay:
-    """How far codes move when noise moves the rows: distributions over rows.
-
-    Parameters
-    ----------
-    sensitivities : dict of array-like of shape (n_samples,)
-        By the model's name; a column of :func:`skcae.inspection.sensitivity`.
-    relative : bool, default=False
-        Whether it is the column "relative".
-
-    Attributes
-    ----------
-    ax_ : Axes
-    artists_ : dict of StepPatch (histograms) or PathPatch (boxes)
-        By the model's name.
-    figure_ : Figure
-    """
-
-    sensitivities: Mapping
-    _: KW_ONLY
-    relative: bool = False
-
-    @classmethod
-    def from_estimators(
-        cls, estimators, X, *, relative=False, kind="hist", bins=30, ax=None, **keywords
-    ):
-        """Compute every row's sensitivity for every model, and draw.
-
-        Parameters
-        ----------
-        estimators : dict of ContractiveAutoencoder or Pipeline
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-        relative : bool, default=False
-            Whether to divide by the spread of the codes over that of the inputs, so
-            that a code that merely shrank does not look robust.
-        kind, bins, ax
-            As in :meth:`plot`.
-        **keywords
-            Of :func:`skcae.inspection.sensitivity`: ``noise_std``, ``n_repeats``,
-            ``random_state``.
-        """
-        column = "relative" if relative else "sensitivity"
-        tables = _for_each(estimators, inspection.sensitivity, X, **keywords)
-        values = {name: table[column].to_numpy() for name, table in tables.items()}
-        return cls(values, relative=relative).plot(ax, kind=kind, bins=bins)
-
-    def plot(self, ax=None, *, kind="hist", bins=30):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-        kind : {"hist", "box"}, default="hist"
-            Histograms, all with the same bins; or boxes from quartile to quartile,
-            with whiskers to the last row within 1.5 times their height.
-        bins : int, default=30
-        """
-        if not (isinstance(kind, str) and kind in ("hist", "box")):
-            raise ValueError(f"kind must be 'hist' or 'box'; got {kind!r}.")
-        values = _arrays("sensitivities", self.sensitivities, 1)
-        _place(self, ax)
-        what = f"sensitivity {_CHANGED}"
-        if self.relative:
-            what = "relative sensitivity (1: only scales)"
-        if kind == "box":
-            self.artists_ = _drawing.boxes(self.ax_, values)
-            _drawing.label(self.ax_, "", what)
-            return self
-        edges = np.histogram_bin_edges(np.concatenate([*values.values()]), bins)
-        self.artists_ = _drawing.histograms(self.ax_, values, edges)
-        _drawing.label(self.ax_, what, "rows")
-        _drawing.legend(self.ax_)
-        return self
-
-
-@_display
-class JacobianSpectrumDisplay:
-    """Singular values of the encoder's Jacobian by rank: mean and spread over rows.
-
-    Parameters
-    ----------
-    singular_values : dict of array-like of shape (n_samples, n_values)
-        By the model's name; from :func:`skcae.inspection.jacobian_spectrum`.
-
-    Attributes
-    ----------
-    ax_ : Axes
-        Logarithmic, down to where rounding begins; linear if all values are 0.
-    lines_ : dict of Line2D
-        Means, by the model's name.
-    bands_ : dict of PolyCollection
-        From one quantile over rows to the other.
-    figure_ : Figure
-    """
-
-    singular_values: Mapping
-
-    @classmethod
-    def from_estimators(cls, estimators, X, *, quantiles=(0.1, 0.9), ax=None):
-        """Compute the spectrum at every row for every model, and draw.
-
-        Parameters
-        ----------
-        estimators : dict of ContractiveAutoencoder or Pipeline
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-        quantiles : tuple of two floats in [0, 1], default=(0.1, 0.9)
-        ax : Axes, default=None
-        """
-        spectra = _for_each(estimators, inspection.jacobian_spectrum, X)
-        values = {name: spectra[name].singular_values for name in spectra}
-        return cls(values).plot(ax, quantiles=quantiles)
-
-    def plot(self, ax=None, *, quantiles=(0.1, 0.9)):
-        """Draw, with a band between two quantiles of the rows."""
-        bands = {}
-        for name, values in _arrays("singular_values", self.singular_values, 2).items():
-            band = np.quantile(values, quantiles, axis=0)
-            bands[name] = np.arange(1, len(values[0]) + 1), values.mean(axis=0), *band
-        _place(self, ax)
-        self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
-        means = np.concatenate([mean for _, mean, *_ in bands.values()])
-        if means.max() > 0:
-            shown = means[means >= _FLOOR * means.max()]
-            _drawing.log_axis(self.ax_.yaxis, [shown])
-            self.ax_.set_ylim(shown.min() / 2, shown.max() * 2)
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        _drawing.label(self.ax_, "rank", "singular value")
-        _drawing.legend(self.ax_)
-        return self
-
-
-@_display
+@display
 class TangentVectorsDisplay:
     """Directions from rows that the code keeps most, or contracts most.
 
@@ -462,63 +333,7 @@ class TangentVectorsDisplay:
         middle.set_xlabel(f"change of the {self.space}", fontsize=_drawing.SMALL)
 
 
-@_display
-class ContractionCurveDisplay:
-    """Contraction ratio by distance from the rows.
-
-    Parameters
-    ----------
-    curves : dict of DataFrame
-        By the model's name; from :func:`skcae.inspection.contraction_curve`.
-
-    Attributes
-    ----------
-    ax_ : Axes
-    lines_ : dict of Line2D
-        By the model's name.
-    bands_ : dict of PolyCollection
-        A standard deviation over rows to both sides.
-    figure_ : Figure
-    """
-
-    curves: Mapping
-
-    @classmethod
-    def from_estimators(cls, estimators, X, radii=None, *, ax=None, **keywords):
-        """Compute the curve of every model, and draw.
-
-        Parameters
-        ----------
-        estimators : dict of ContractiveAutoencoder or Pipeline
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-        radii : array-like of shape (n_radii,), default=None
-            In the units of the autoencoder's input.
-        ax : Axes, default=None
-        **keywords
-            Of :func:`skcae.inspection.contraction_curve`: ``n_repeats``,
-            ``random_state``.
-        """
-        keywords["radii"] = radii
-        curves = _for_each(estimators, inspection.contraction_curve, X, **keywords)
-        return cls(curves).plot(ax)
-
-    def plot(self, ax=None):
-        """Draw."""
-        _check_dict("curves", self.curves)
-        bands = {}
-        for name, curve in self.curves.items():
-            mean, std = curve["ratio"], curve["std"]
-            bands[name] = curve.index, mean, mean - std, mean + std
-        _place(self, ax)
-        self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
-        self.ax_.set_xscale("log")
-        self.ax_.set_ylim(bottom=0)
-        _drawing.label(self.ax_, "distance from the row", _CHANGED)
-        _drawing.legend(self.ax_)
-        return self
-
-
-@_display
+@display
 class AnomalyScoresDisplay:
     """Reconstruction errors, minus the scores, and the threshold among them.
 
@@ -565,7 +380,7 @@ class AnomalyScoresDisplay:
 
     def plot(self, ax=None, *, bins=40):
         """Draw, with so many bins from the smallest error to the largest."""
-        errors = -_arrays("scores", {"rows": self.scores}, 1)["rows"]
+        errors = -check_arrays("scores", {"rows": self.scores}, 1)["rows"]
         groups = {"rows": errors}
         if self.y is not None:
             y = np.asarray(self.y)
@@ -575,7 +390,7 @@ class AnomalyScoresDisplay:
                     f"rows; got shape {y.shape} and values {np.unique(y)[:5]}."
                 )
             groups = {"inliers": errors[y == 1], "outliers": errors[y == -1]}
-        _place(self, ax)
+        _drawing.place(self, ax)
         log = errors.min() > 0
         edges = np.histogram_bin_edges(np.log(errors) if log else errors, bins)
         if log:
@@ -591,7 +406,7 @@ class AnomalyScoresDisplay:
         return self
 
 
-@_display
+@display
 class ScoreFieldDisplay:
     """Where reconstruction moves rows of two columns: arrows r(x) - x.
 
@@ -638,8 +453,8 @@ class ScoreFieldDisplay:
         """
         true_score = true_score(X) if callable(true_score) else true_score
         field, names = inspection.score_field(estimator, X), getattr(X, "columns", None)
-        display = cls(X, field, true_score=true_score, names=names)
-        return display.plot(ax, stretch=stretch)
+        drawn = cls(X, field, true_score=true_score, names=names)
+        return drawn.plot(ax, stretch=stretch)
 
     def plot(self, ax=None, *, stretch=1.0):
         """Draw.
@@ -662,14 +477,14 @@ class ScoreFieldDisplay:
             )
         finite = np.isfinite(np.hstack(given)).all(axis=1)
         X, field, *true = (array[finite] for array in given)
-        _place(self, ax)
+        _drawing.place(self, ax)
         self.ax_.plot(*X.T, ".", color="0.6", markersize=2)
         self.true_, self.scale_ = None, np.nan
         for score in true:
             self.scale_ = float(np.linalg.norm(field) / np.linalg.norm(score))
             label = f"{self.scale_:.2g} · ∇ log p(x)"
             moves = stretch * self.scale_ * score
-            self.true_ = _drawing.arrows(self.ax_, X, moves, label, 1, width=0.012)
+            self.true_ = _drawing.arrows(self.ax_, X, moves, label, 1, width=0.01)
         # the thinner on top, so that both show where they agree
         moves = stretch * field
         self.field_ = _drawing.arrows(self.ax_, X, moves, "r(x) − x", 0, width=0.005)
@@ -684,34 +499,3 @@ def _last(estimator):
     autoencoder = _behind_the_scaler(last, None)[0]  # refuses what is none
     check_is_fitted(autoencoder)
     return autoencoder
-
-
-def _for_each(estimators, function, X, **keywords):
-    _check_dict("estimators", estimators)
-    _drawing.pyplot()
-    return {name: function(model, X, **keywords) for name, model in estimators.items()}
-
-
-def _place(display, ax):
-    display.ax_ = _drawing.panel(ax)
-    display.figure_ = display.ax_.figure
-
-
-def _check_dict(name, value):
-    if not (isinstance(value, Mapping) and len(value) > 0):
-        raise ValueError(
-            f"{name} must be a dict with the models' names as keys; got "
-            f"{type(value).__name__}."
-        )
-
-
-def _arrays(name, groups, ndim):
-    _check_dict(name, groups)
-    arrays = {key: np.asarray(group, dtype=float) for key, group in groups.items()}
-    for key, array in arrays.items():
-        if array.ndim != ndim or array.size == 0 or not np.isfinite(array).all():
-            raise ValueError(
-                f"{name} of {key!r} must be finite numbers in {ndim} dimensions; got "
-                f"shape {array.shape} and {(~np.isfinite(array)).sum()} not finite."
-            )
-    return arrays
