@@ -31,6 +31,13 @@ def pyplot():
     return plt
 
 
+def place(owner, ax):
+    """Where a display of one panel is drawn: the axes given, or new ones."""
+    plt = pyplot()
+    owner.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
+    owner.figure_ = owner.ax_.figure
+
+
 def panels(ax, shape, size=None, **shared):
     """Axes of that shape: new, or in the place of ``ax``, or those in it."""
     plt = pyplot()
@@ -139,7 +146,8 @@ def arrows(ax, starts, moves, label, i, width):
 
 def log_axis(axis, values):
     """Logarithmic; over less than two decades with few ticks, in plain numbers."""
-    ticker = pyplot().matplotlib.ticker
+    from matplotlib import ticker
+
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
     values = np.concatenate(values)
     values = values[values > 0]
@@ -178,9 +186,12 @@ def lam_axis(ax, lams):
 
 def legend(ax):
     """Above the axes, where it covers no data, in as many columns as fit."""
+    from matplotlib.textpath import TextPath
+
     texts = ax.get_legend_handles_labels()[1]
-    path = pyplot().matplotlib.textpath.TextPath
-    widths = [path((0, 0), text, _points(SMALL)).get_extents().width for text in texts]
+    widths = [
+        TextPath((0, 0), text, _points(SMALL)).get_extents().width for text in texts
+    ]
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -196,20 +207,14 @@ def legend(ax):
 
 
 def _points(size):
-    fonts = pyplot().matplotlib.font_manager
-    return fonts.FontProperties(size=size).get_size_in_points()
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(size=size).get_size_in_points()
 
 
 def _width(ax):
     """Of axes, in points, before a layout that gives them a little more."""
     return 72 * ax.get_window_extent().width / ax.figure.dpi
-
-
-def place(owner, ax):
-    """Where a display of one panel is drawn: the axes given, or new ones."""
-    plt = pyplot()
-    owner.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
-    owner.figure_ = owner.ax_.figure
 
 
 def check_dict(name, value):

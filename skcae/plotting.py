@@ -99,7 +99,7 @@ class TrainingCurvesDisplay:
             style = _drawing.style(on_the_right + len(axes.lines)) | {"label": label}
             self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
             _drawing.label(axes, "", what)
-            if on_the_right or axes is gradient:  # whose axis it is
+            if axes is not loss:  # whose axis it is
                 axes.yaxis.label.set_color(style["color"])
             if name not in ("lam", "weight_norm"):
                 # where λ starts from 0, the logarithm leaves a gap
