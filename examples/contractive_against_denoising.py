@@ -145,7 +145,7 @@ for network, parameters in NETWORKS.items():
 # %% The distance of each model from the denoising one.
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
 for axis, (network, mean) in zip(axes, distances.items(), strict=True):
-    axis.barh(mean.index[::-1], mean["noise"][::-1], color="#0072B2")
+    axis.plot(mean["noise"][::-1], mean.index[::-1], "o", color="#0072B2")
     axis.axvline(mean.loc["noise", "noise"], color="black", linestyle="--")
     axis.set(xscale="log", title=network, xlabel="distance from noise (dashed: itself)")
 OUTPUT.mkdir(exist_ok=True)
