@@ -147,7 +147,13 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=T
 for axis, (network, mean) in zip(axes, distances.items(), strict=True):
     axis.plot(mean["noise"][::-1], mean.index[::-1], "o", color="#0072B2")
     axis.axvline(mean.loc["noise", "noise"], color="black", linestyle="--")
-    axis.set(xscale="log", title=network, xlabel="distance from noise (dashed: itself)")
+    axis.set(
+        xscale="log",
+        xlim=(0.005, 1.5),
+        title=network,
+        xlabel="distance from noise (dashed: itself)",
+    )
+    axis.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "contractive_against_denoising.png", dpi=150)
 print(f"\nSaved {OUTPUT / 'contractive_against_denoising.png'}")
