@@ -10,6 +10,7 @@ from skcae import ContractiveAutoencoder, _jacobian
 from skcae._fitting import network_on_rows
 from skcae._noise import Noise
 from skcae._objective import Objective
+from skcae.inspection import score_field
 
 VARIANCES = np.array([4.0, 2.0, 1.0, 0.5, 0.25, 0.1])
 
@@ -81,6 +82,56 @@ def test_tied_linear_encoder_drops_variances_below_half_of_lam(table, lam):
     expected = np.maximum(0, 1 - lam / (2 * VARIANCES))
     np.testing.assert_allclose(gains, expected, atol=0.02)
     assert (gains[VARIANCES < lam / 2] < 0.01).all()
+
+
+# A mixture of three round Gaussians, whose score is known
+
+MEANS, VARIANCE = np.array([[-1.5, -1.0], [1.5, -1.0], [0.0, 1.5]]), 0.49
+
+
+def density_and_score(X, variance):
+    away = X[:, None] - MEANS
+    parts = np.exp(-(away**2).sum(axis=2) / (2 * variance))
+    shares = parts / parts.sum(axis=1, keepdims=True)
+    return parts.sum(axis=1), -(shares[:, :, None] * away).sum(axis=1) / variance
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_reconstruction_penalty_estimates_the_score(seed):
+    """Alain & Bengio (2014): r(x) - x is s² times the gradient of log p(x)."""
+    rng, s = np.random.default_rng(seed), 0.3
+    draws = MEANS[rng.integers(3, size=6000)]
+    draws += rng.normal(scale=np.sqrt(VARIANCE), size=draws.shape)
+    X, rows = draws[:4000], draws[4000:]
+    # dense: all but the fifth of new rows where the density is lowest
+    density, _ = density_and_score(rows, VARIANCE)
+    rows = rows[density >= np.quantile(density, 0.2)]
+    model = ContractiveAutoencoder(
+        32,
+        hidden_layer_sizes=(64,),
+        penalty="reconstruction",
+        tied_weights=False,
+        lam=s**2,
+        batch_size=256,
+        learning_rate_init=3e-3,
+        max_iter=150,
+        tol=0,
+        n_iter_no_change=150,
+        random_state=seed,
+    ).fit(X)
+    model.set_params(warm_start=True, learning_rate_init=3e-4, max_iter=50).fit(X)
+    field = score_field(model, rows)
+    length = np.linalg.norm(field, axis=1)
+    for variance, low, high in (
+        (VARIANCE, 0.7, 0.9),
+        # that of the density blurred by noise of variance s²: no term of higher
+        # order is missing, and the lengths agree
+        (VARIANCE + s**2, 0.9, 1.05),
+    ):
+        score = s**2 * density_and_score(rows, variance)[1]
+        expected = np.linalg.norm(score, axis=1)
+        assert np.mean((field * score).sum(axis=1) / (length * expected)) >= 0.95
+        assert low < length.mean() / expected.mean() < high
 
 
 # The networks of three tutorials, each as one constructor call
