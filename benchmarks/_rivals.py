@@ -35,7 +35,7 @@ def mlp_regressor(sizes, epochs):
     )
 
 
-def pyod_autoencoder(sizes, epochs):
+def pyod_autoencoder(sizes, epochs, batch_size):
     """PyOD's autoencoder, which has no penalty; None where PyOD is missing."""
     try:
         from pyod.models.auto_encoder import AutoEncoder
@@ -43,7 +43,7 @@ def pyod_autoencoder(sizes, epochs):
         return None
     return AutoEncoder(
         hidden_neuron_list=list(sizes),
-        batch_size=256,
+        batch_size=batch_size,
         epoch_num=epochs,
         verbose=0,
         random_state=0,

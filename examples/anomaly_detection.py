@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcae import ContractiveAutoencoder
+from skcae.plotting import AnomalyScoresDisplay
 
 OUTPUT = Path(__file__).parent / "output"
 
@@ -72,14 +73,11 @@ for row in worst:
 
 # %% One picture: the scores with the threshold, and the worst row's columns.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-bins = np.geomspace(-scores.max(), -scores.min(), 40)
-left.hist(-scores[is_anomaly == 0], bins, color="C0", alpha=0.7, label="benign, unseen")
-left.hist(-scores[is_anomaly == 1], bins, color="C1", alpha=0.7, label="malignant")
-left.axvline(-model[-1].offset_, color="black", linestyle="--", label="threshold")
-left.set(xscale="log", xlabel="reconstruction error", ylabel="rows")
-left.legend()
+AnomalyScoresDisplay.from_estimator(
+    model, test, np.where(is_anomaly == 1, -1, 1), ax=left
+)
 top = shares.loc[worst[0]].nlargest(8)[::-1]
-right.barh(top.index, top, color="C1")
+right.barh(top.index, top, color="#D55E00")
 right.set(xlabel="share of the error", title=f"Row {worst[0]}, the most anomalous")
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "anomaly_detection.png", dpi=150)

@@ -35,6 +35,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from skcae import ContractiveAutoencoder
 from skcae.inspection import contraction_curve, jacobian_spectrum, tangent_vectors
+from skcae.plotting import (
+    ContractionCurveDisplay,
+    JacobianSpectrumDisplay,
+    TangentVectorsDisplay,
+)
 
 FOLDER = folder_of_mnist(__doc__)
 N_SEEDS = 3 if FOLDER is None else 2
@@ -74,7 +79,7 @@ def stretch(jacobians, directions):
     return np.linalg.norm(np.einsum("nkd,nd->nk", jacobians, directions), axis=1)
 
 
-records, spectra, curves, models = [], {}, {}, {}
+records, models = [], {}
 for activation in ("silu", "sigmoid", "identity"):
     for lam in (0, 0.1, 1):
         for seed in range(N_SEEDS):
@@ -103,7 +108,6 @@ for activation in ("silu", "sigmoid", "identity"):
                 }
             )
         models[activation, lam] = model
-        spectra[activation, lam], curves[activation, lam] = spectrum.mean, curve
 
 table = pd.DataFrame(records).groupby(["activation", "lam"], sort=False)
 mean, spread = table.mean(), table.std()
@@ -114,40 +118,21 @@ for key in mean.index:
     cells = [f"{mean.loc[key, c]:.2f} ± {spread.loc[key, c]:.2f}" for c in mean]
     print(f"| {key[0]} | {key[1]:g} | {' | '.join(cells)} |")
 
-# %% Spectra and curves, of the last seed.
-colors = {0: "#000000", 0.1: "#0072B2", 1: "#D55E00"}
-styles = {"silu": "-", "sigmoid": "--", "identity": ":"}
+# %% Spectra and curves of SiLU units, of the last seed.
+shown = {f"lam = {lam}": models["silu", lam] for lam in (0, 0.1, 1)}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-for (activation, lam), values in spectra.items():
-    style = {"color": colors[lam], "linestyle": styles[activation]}
-    left.plot(range(1, len(values) + 1), values, **style)
-    curve = curves[activation, lam]
-    right.plot(curve.index, curve["ratio"], label=f"{activation}, lam = {lam}", **style)
-left.set(yscale="log", ylim=(1e-3, 2), xlabel="rank", ylabel="singular value, mean")
-right.set(xscale="log", xlabel="radius", ylabel="contraction ratio")
-right.legend(fontsize="small", ncols=2, loc="upper left")
-right.set_ylim(0, 1.6)
+JacobianSpectrumDisplay.from_estimators(shown, X_test, ax=left)
+left.set_ylim(1e-3, 2)
+ContractionCurveDisplay.from_estimators(shown, X_test, ax=right)
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "directions_spectrum.png", dpi=150)
 
 # %% The directions as images: of five digits, what is kept and what is contracted.
 rows = X_test[[np.flatnonzero(y_test == digit)[0] for digit in (0, 1, 3, 4, 7)]]
-figure, axes = plt.subplots(5, 10, figsize=(10, 5.4), layout="constrained")
-for axis in axes.flat:
-    axis.set(xticks=[], yticks=[])
-for column, row in zip(axes[:, 0], rows, strict=True):
-    column.imshow(row.reshape(SIDE, SIDE), cmap="gray_r")
-axes[0, 0].set_title("row")
-start = 1
-for lam, which, n in ((0, "kept", 3), (1, "kept", 3), (1, "contracted", 3)):
-    vectors = tangent_vectors(models["silu", lam], rows, n, which=which).to_numpy()
-    for index, image in enumerate(vectors.reshape(len(rows), n, SIDE, SIDE)):
-        for rank in range(n):
-            limit = np.abs(image[rank]).max()
-            axes[index, start + rank].imshow(
-                image[rank], cmap="PuOr", vmin=-limit, vmax=limit
-            )
-    axes[0, start + 1].set_title(f"{which}, lam = {lam}")
-    start += n
-figure.savefig(OUTPUT / "directions.png", dpi=150)
-print(f"\nSaved {OUTPUT / 'directions.png'} and {OUTPUT / 'directions_spectrum.png'}")
+for lam, which in ((0, "kept"), (1, "kept"), (1, "contracted")):
+    display = TangentVectorsDisplay.from_estimator(
+        models["silu", lam], rows, 3, which, image_shape=(SIDE, SIDE)
+    )
+    display.figure_.suptitle(f"lam = {lam}")
+    display.figure_.savefig(OUTPUT / f"directions_{which}_{lam}.png", dpi=150)
+print(f"\nSaved four pictures in {OUTPUT}")

@@ -50,6 +50,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcae import ContractiveAutoencoder
+from skcae.plotting import TrainingCurvesDisplay
 
 FOLDER = folder_of_mnist(__doc__)
 N_SEEDS = 5 if FOLDER is None else 2
@@ -259,4 +260,9 @@ axes[1, 0].set_ylabel("squared norm of the Jacobian")
 axes[0, 1].legend(fontsize="small", ncols=2)
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "divergence.png", dpi=150)
-print(f"\nSaved {OUTPUT / 'divergence.png'}")
+
+# %% What one looks at in training: all three, at the highest rate, in the last run.
+TrainingCurvesDisplay.from_estimator(model).figure_.savefig(
+    OUTPUT / "training_curves.png", dpi=150
+)
+print(f"\nSaved two pictures in {OUTPUT}")

@@ -27,11 +27,11 @@ import pandas as pd
 
 from skcae import ContractiveAutoencoder
 from skcae.inspection import score_field
+from skcae.plotting import ScoreFieldDisplay
 
 OUTPUT = Path(__file__).parent / "output"
 MEANS, VARIANCE = np.array([[-1.5, -1.0], [1.5, -1.0], [0.0, 1.5]]), 0.7**2
 S = 0.3
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 
 
 # %% A density that is known: three round Gaussians of equal weight.
@@ -116,28 +116,15 @@ for name in mean.index:
     cells = [f"{mean.loc[name, c]:.2f} ± {spread.loc[name, c]:.2f}" for c in mean]
     print(f"| {name} | {' | '.join(cells)} |")
 
-# %% The arrows of the last seed, beside those of the score.
+# %% The arrows of the last seed, over those of the score.
 axis = np.linspace(-3, 3, 17)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 density, score = density_and_score(grid)
 shown = density > 0.005
-fields = {"s² times the score": S**2 * score}
-fields |= {name: score_field(models[name], grid) for name in list(MODELS)[:3]}
-figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained", sharey=True)
-for axis, color, (name, field) in zip(
-    axes, ("black", BLUE, GREEN, ORANGE), fields.items(), strict=True
-):
-    axis.scatter(*X[:800].T, s=3, color="0.8", linewidths=0)
-    axis.quiver(
-        *grid[shown].T,
-        *field[shown].T,
-        color=color,
-        angles="xy",
-        scale_units="xy",
-        scale=0.7,
-        width=0.006,
-    )
-    axis.set(title=name, aspect="equal", xlim=(-3.4, 3.4), ylim=(-3.2, 3.6))
+figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.2), layout="constrained")
+for ax, name in zip(axes, MODELS, strict=False):
+    ScoreFieldDisplay.from_estimator(models[name], grid[shown], score[shown], ax=ax)
+    ax.set(title=name, aspect="equal")
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "score_field.png", dpi=150)
 print(f"\nSaved {OUTPUT / 'score_field.png'}")

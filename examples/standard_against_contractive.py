@@ -41,6 +41,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skcae import ContractiveAutoencoder
 from skcae.inspection import sensitivity
+from skcae.plotting import SensitivityDisplay
 
 FOLDER = folder_of_mnist(__doc__)
 N_SEEDS = 5 if FOLDER is None else 2
@@ -156,4 +157,21 @@ axes[1].plot([], [], "*", color="0.4", markersize=13, label=f"noise {NOISE_STD}"
 axes[1].legend()
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "standard_against_contractive.png", dpi=150)
-print(f"\nSaved {OUTPUT / 'standard_against_contractive.png'}")
+
+# %% And the tutorial's: how sensitive each row is, of three networks of the last split.
+X_train, X_test = split[:2]
+compared = {
+    name: ContractiveAutoencoder(random_state=0, **regulariser, **EPOCHS).fit(X_train)
+    for name, regulariser in {
+        "standard": {"lam": 0},
+        "contractive, λ = 0.1": {"lam": 0.1},
+        f"noise {NOISE_STD}": {"lam": 0, "noise_std": NOISE_STD},
+    }.items()
+}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+SensitivityDisplay.from_estimators(compared, X_test, ax=axes[0])
+SensitivityDisplay.from_estimators(
+    compared, X_test, relative=True, kind="box", ax=axes[1]
+)
+figure.savefig(OUTPUT / "sensitivity.png", dpi=150)
+print(f"\nSaved two pictures in {OUTPUT}")

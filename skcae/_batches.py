@@ -26,8 +26,7 @@ class Rows:
     """
 
     def __init__(self, X, shift, device, indices=None):
-        self._indices = np.arange(len(X)) if indices is None else indices
-        self._X, self._shift = X, shift.astype(X.dtype)
+        self._X, self._indices, self._shift = X, indices, shift.astype(X.dtype)
         self._on_device = None
         if device.type != "cpu":
             everything = torch.arange(len(self))
@@ -36,13 +35,16 @@ class Rows:
             )
 
     def __len__(self):
-        return len(self._indices)
+        return len(self._X if self._indices is None else self._indices)
 
     def take(self, positions):
         """Rows at the positions (a tensor of int64), as a float32 tensor."""
         if self._on_device is not None:
             return self._on_device[positions.to(self._on_device.device)]
-        rows = self._X.take(self._indices[positions.numpy()], axis=0)
+        positions = positions.numpy()
+        if self._indices is not None:
+            positions = self._indices[positions]
+        rows = self._X.take(positions, axis=0)
         rows -= self._shift
         return torch.from_numpy(rows.astype(np.float32, copy=False))
 

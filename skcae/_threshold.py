@@ -47,11 +47,13 @@ def auto_offset(scores, optimism=1.0):
     ----------
     Tukey, J. W. (1977). Exploratory Data Analysis. Addison-Wesley.
     """
-    scores = np.sort(scores)
-    log_errors = np.log(np.maximum(-scores, np.finfo(float).tiny))
-    low, high = np.quantile(log_errors, [0.25, 0.75])
+    log_errors = -scores
+    np.maximum(log_errors, np.finfo(float).tiny, out=log_errors)
+    np.log(log_errors, out=log_errors)
+    low, high = np.quantile(log_errors, [0.25, 0.75], overwrite_input=True)
     fence = high + 1.5 * (high - low) + np.log(optimism)
-    return _above(scores, max(1, int(np.sum(log_errors > fence))))
+    n_flagged = int(np.sum(log_errors > fence))
+    return _above(np.sort(scores), max(1, n_flagged))
 
 
 def training_optimism(n_samples, n_directions):
