@@ -123,8 +123,11 @@ density, score = density_and_score(grid)
 shown = density > 0.005
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.2), layout="constrained")
 for ax, name in zip(axes, MODELS, strict=False):
-    ScoreFieldDisplay.from_estimator(models[name], grid[shown], score[shown], ax=ax)
-    ax.set(title=name, aspect="equal")
+    ScoreFieldDisplay.from_estimator(
+        models[name], grid[shown], score[shown], stretch=3, ax=ax
+    )
+    ax.set_title(name, pad=32)
+    ax.set_aspect("equal")
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "score_field.png", dpi=150)
 print(f"\nSaved {OUTPUT / 'score_field.png'}")
