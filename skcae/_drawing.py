@@ -67,6 +67,11 @@ def style(i):
     return {"color": colour(i), "linestyle": DASHES[i % len(DASHES)]}
 
 
+def marker(x):
+    """A line through one point cannot be seen."""
+    return "o" if len(x) == 1 else None
+
+
 def label(ax, x, y):
     """Small enough for a figure of half a page's width."""
     ax.set_xlabel(x, fontsize=SMALL)
@@ -79,7 +84,7 @@ def curves(ax, bands):
     lines, areas = {}, {}
     for i, (name, (x, y, low, high)) in enumerate(bands.items()):
         area = {"color": colour(i), "alpha": 0.2, "linewidth": 0}
-        lines[name] = ax.plot(x, y, label=name, **style(i))[0]
+        lines[name] = ax.plot(x, y, label=name, marker=marker(x), **style(i))[0]
         areas[name] = ax.fill_between(x, low, high, **area)
     return lines, areas
 
@@ -171,6 +176,8 @@ def lam_axis(ax, lams):
         Ascending, >= 0.
     """
     positive = lams[lams > 0]
+    if len(lams) == 1 and lams[0] > 0:
+        ax.set_xlim(lams[0] / 2, lams[0] * 2)
     if len(positive) == len(lams):
         ax.set_xscale("log")
     elif len(positive) > 0:

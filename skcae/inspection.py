@@ -22,8 +22,6 @@ Roy, O., Vetterli, M. (2007). The effective rank: a measure of effective dimensi
 EUSIPCO.
 """
 
-from numbers import Integral, Real
-
 import numpy as np
 import pandas as pd
 import torch
@@ -31,9 +29,22 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skcae._inputs import (
+    Inputs,
+    check_count,
+    check_numbers,
+    check_positive,
+    front_of,
+    in_callers_units,
+    index_of,
+    root_mean_square,
+    scale,
+    spread,
+    stretch,
+    way_back,
+)
 from skcae.metrics import (
     _behind_the_scaler,
     contraction_score,
@@ -52,11 +63,6 @@ __all__ = [
     "tangent_vectors",
 ]
 
-# Elements of the Jacobians, or of their singular vectors, that are held at once.
-_BLOCK_ELEMENTS = 2**22
-# Of the central difference through a scaler, in its units: its square is what a
-# curved inverse is missed by, and an offset of a million still leaves five digits.
-_STEP = 1e-4
 # Slope of each activation, and the largest that it has.
 _SLOPES = {
     nn.Identity: (torch.ones_like, 1.0),
@@ -101,18 +107,18 @@ def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
           map that only scales. The spread is the root mean squared distance from
           the mean over the rows given; nan where they do not differ.
     """
-    _check_positive("noise_std", noise_std)
-    _check_count("n_repeats", n_repeats)
-    inputs = _Inputs(estimator, X)
+    check_positive("noise_std", noise_std)
+    check_count("n_repeats", n_repeats)
+    inputs = Inputs(estimator, X)
     codes = inputs.encode(inputs.rows)
     random_state = check_random_state(random_state)
     total = np.zeros(len(codes))
     for _ in range(n_repeats):
         noise = noise_std * random_state.standard_normal(inputs.rows.shape)
-        total += _stretch(inputs, codes, noise)
+        total += stretch(inputs, codes, noise)
     mean = total / n_repeats
-    columns = {"sensitivity": mean, "relative": mean / _scale(inputs, codes)}
-    return pd.DataFrame(columns, index=_index(X, len(mean)))
+    columns = {"sensitivity": mean, "relative": mean / scale(inputs, codes)}
+    return pd.DataFrame(columns, index=index_of(X, len(mean)))
 
 
 def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
@@ -152,14 +158,14 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
     ValueError
         If ``radii`` is None and the rows do not differ.
     """
-    _check_count("n_repeats", n_repeats)
-    inputs = _Inputs(estimator, X)
+    check_count("n_repeats", n_repeats)
+    inputs = Inputs(estimator, X)
     if radii is None:
-        spread = _spread(inputs.rows)
-        if spread == 0:
+        width = spread(inputs.rows)
+        if width == 0:
             raise ValueError("radii must be given where the rows of X do not differ.")
-        radii = spread * np.geomspace(0.01, 3, 9)
-    radii = _check_numbers("radii", radii, zero=False)
+        radii = width * np.geomspace(0.01, 3, 9)
+    radii = check_numbers("radii", radii, zero=False)
     codes = inputs.encode(inputs.rows)
     random_state = check_random_state(random_state)
     ratios = np.zeros((len(radii), len(codes)))
@@ -167,13 +173,13 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
         directions = random_state.standard_normal(inputs.rows.shape)
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         for ratio, radius in zip(ratios, radii, strict=True):
-            ratio += _stretch(inputs, codes, radius * directions) / n_repeats
+            ratio += stretch(inputs, codes, radius * directions) / n_repeats
     mean = ratios.mean(axis=1)
     return pd.DataFrame(
         {
             "ratio": mean,
             "std": ratios.std(axis=1),
-            "relative": mean / _scale(inputs, codes),
+            "relative": mean / scale(inputs, codes),
         },
         index=pd.Index(radii, name="radius"),
     )
@@ -191,7 +197,7 @@ def jacobian_spectrum(estimator, X, *, threshold=0.1):
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
     threshold : float in (0, 1], default=0.1
-        Share of the row's largest singular value above which a direction counts
+        Share of the row's largest singular value from which on a direction counts
         as kept: a tenth as strongly as the strongest, a hundredth of its square.
 
     Returns
@@ -207,10 +213,10 @@ def jacobian_spectrum(estimator, X, *, threshold=0.1):
           entropy of the singular values as shares of their sum (Roy & Vetterli
           2007), between 1 and r; 0 where all are 0;
         - local_dimension : ndarray of int of shape (n_samples,), the number of
-          singular values above the threshold.
+          singular values that reach the threshold.
     """
-    _check_positive("threshold", threshold, high=1)
-    inputs = _Inputs(estimator, X)
+    check_positive("threshold", threshold, high=1)
+    inputs = Inputs(estimator, X)
     values = np.concatenate(
         [
             np.linalg.svd(jacobians, compute_uv=False)
@@ -224,11 +230,13 @@ def jacobian_spectrum(estimator, X, *, threshold=0.1):
         singular_values=values,
         mean=values.mean(axis=0),
         effective_rank=np.exp(entropy) * (total[:, 0] > 0),
-        local_dimension=np.sum(values > threshold * values[:, :1], axis=1),
+        local_dimension=np.sum(
+            (values >= threshold * values[:, :1]) & (values > 0), axis=1
+        ),
     )
 
 
-def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
+def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
     """Directions from each row that the code keeps most, or contracts most.
 
     They are right singular vectors of the encoder's Jacobian. The leading ones
@@ -239,10 +247,10 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
     estimator : ContractiveAutoencoder or Pipeline
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
-    n_vectors : int, default=3
+    n_vectors : int, default=None
         Directions a row: of those kept at most the smaller of ``n_components_``
         and the number of columns that the autoencoder sees, of those contracted
-        at most the latter.
+        at most the latter. None for 3, or as many as there are.
     which : {"kept", "contracted"}, default="kept"
         "kept" for the largest singular values, "contracted" for the smallest,
         those first that the code does not see at all. Where several are equal,
@@ -265,10 +273,13 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
     """
     if not (isinstance(which, str) and which in ("kept", "contracted")):
         raise ValueError(f"which must be 'kept' or 'contracted'; got {which!r}.")
-    inputs = _Inputs(estimator, X)
+    inputs = Inputs(estimator, X)
     kept = which == "kept"
     n_units, n_columns = inputs.autoencoder.n_components_, inputs.rows.shape[1]
-    _check_count("n_vectors", n_vectors, min(n_units, n_columns) if kept else n_columns)
+    available = min(n_units, n_columns) if kept else n_columns
+    if n_vectors is None:
+        n_vectors = min(3, available)
+    check_count("n_vectors", n_vectors, available)
     # the null space, but no larger basis of the codes than is needed
     full = not kept and n_units < n_columns
     vectors = []
@@ -276,12 +287,14 @@ def tangent_vectors(estimator, X, n_vectors=3, *, which="kept"):
         basis = np.linalg.svd(jacobians, full_matrices=full)[2]
         # a copy, or the whole basis would stay
         vectors.append((basis if kept else basis[:, ::-1])[:, :n_vectors].copy())
-    vectors = _in_callers_units(estimator, X, inputs.rows, np.concatenate(vectors))
+    vectors = in_callers_units(estimator, X, inputs.rows, np.concatenate(vectors))
     largest = np.abs(vectors).argmax(axis=2)[:, :, None]
     vectors *= np.where(np.take_along_axis(vectors, largest, 2) < 0, -1, 1)
-    rows = _index(X, len(vectors))
-    index = pd.MultiIndex.from_product(
-        [rows, range(n_vectors)], names=[rows.name, "rank"]
+    rows = index_of(X, len(vectors)).repeat(n_vectors)
+    levels = [rows.get_level_values(level) for level in range(rows.nlevels)]
+    index = pd.MultiIndex.from_arrays(
+        [*levels, np.tile(np.arange(n_vectors), len(vectors))],
+        names=[*rows.names, "rank"],
     )
     names = getattr(X, "columns", [f"x{i}" for i in range(vectors.shape[2])])
     return pd.DataFrame(vectors.reshape(len(index), -1), index=index, columns=names)
@@ -306,8 +319,8 @@ def saturation(estimator, X, *, threshold=0.19):
         Between 0 and 1. 0 for ``code_activation="identity"``; for "relu", the
         share of the units that are off.
     """
-    _check_positive("threshold", threshold, high=1)
-    inputs = _Inputs(estimator, X)
+    check_positive("threshold", threshold, high=1)
+    inputs = Inputs(estimator, X)
     inputs.encode(inputs.rows[:1])  # refuses what transform refuses
     encoder = inputs.autoencoder.to_module().encoder.double()
     # the module rounds the biases, of which the first holds the columns' offsets
@@ -351,8 +364,8 @@ def score_field(estimator, X):
     ValueError
         If a step before the autoencoder cannot be undone.
     """
-    inputs = _Inputs(estimator, X)
-    restored = _inverse(estimator, X, inputs.rows)(inputs.reconstruct())
+    inputs = Inputs(estimator, X)
+    restored = way_back(estimator, X, inputs.rows)(inputs.reconstruct())
     field = restored - check_array(X, dtype=np.float64, input_name="X")
     if isinstance(X, pd.DataFrame):
         return pd.DataFrame(field, index=X.index, columns=X.columns)
@@ -380,7 +393,8 @@ def lambda_path(
     lams : array-like of shape (n_lams,)
         Values >= 0.
     cv : int, cross-validation generator or iterable, default=5
-        As in ``GridSearchCV``; at least two folds.
+        As in ``GridSearchCV``; at least two folds. Where they depend on labels or
+        groups, give ``list(splitter.split(X, y, groups))``.
     scoring : callable, default=None
         ``(estimator, X) -> float``, higher is better, for fitted estimators and
         held-out rows. It then decides; None for
@@ -408,10 +422,10 @@ def lambda_path(
     Raises
     ------
     ValueError
-        If a fit fails, see :meth:`skcae.ContractiveAutoencoder.fit`.
+        If a fit fails, see :meth:`skcae.ContractiveAutoencoder.fit`; it names λ.
     """
-    lams = _check_numbers("lams", lams, zero=True)
-    _check_positive("noise_std", noise_std)
+    lams = check_numbers("lams", lams, zero=True)
+    check_positive("noise_std", noise_std)
     if not (scoring is None or callable(scoring)):
         raise ValueError(
             "scoring must be a callable (estimator, X) -> float, such as one of "
@@ -431,7 +445,7 @@ def lambda_path(
 
 def _path(estimator, X, lams):
     """Yield each λ, from the largest on, with the estimator fitted for it."""
-    front = _front(estimator)
+    front = front_of(estimator)
     if front is not None:
         front = clone(front)
         X = front.fit_transform(X)
@@ -444,14 +458,21 @@ def _path(estimator, X, lams):
             lam=float(lam),
             warm_start=warm,
             max_iter=int(np.ceil(epochs * _WARM_SHARE)) if warm else epochs,
-        ).fit(X)
+        )
+        try:
+            autoencoder.fit(X)
+        except ValueError as error:
+            raise ValueError(
+                f"The fit at lam={lam:g} failed; leave it out of lams if it is the "
+                f"largest. {error}"
+            ) from error
         model = autoencoder
         if front is not None:
             model = Pipeline([*front.steps, (estimator.steps[-1][0], autoencoder)])
         yield lam, model
-        inputs = _Inputs(autoencoder, X)
-        error = _root_mean_square(inputs.reconstruct() - inputs.rows)
-        warm = bool(error**2 <= _COLLAPSED * _spread(inputs.rows) ** 2)
+        inputs = Inputs(autoencoder, X)
+        error = root_mean_square(inputs.reconstruct() - inputs.rows)
+        warm = bool(error**2 <= _COLLAPSED * spread(inputs.rows) ** 2)
 
 
 def _measures(model, X, noise):
@@ -476,123 +497,3 @@ def _summary(by_fold):
     table = folds.mean().join(folds.sem().add_suffix("_se"))
     names = [name + end for name in by_fold for end in ("", "_se")]
     return Bunch(table=table[names], best_lam=float(decisive.index[best]))
-
-
-class _Inputs:
-    """Rows as they reach the autoencoder, in float64, and what it makes of them."""
-
-    def __init__(self, estimator, X):
-        self.autoencoder, reached = _behind_the_scaler(estimator, X)
-        check_is_fitted(self.autoencoder)
-        self.rows = check_array(reached, dtype=np.float64, input_name="X")
-        self._names = getattr(reached, "columns", None)
-
-    def encode(self, rows):
-        return np.asarray(self.autoencoder.transform(self._named(rows)))
-
-    def reconstruct(self):
-        return self.autoencoder.inverse_transform(self.encode(self.rows))
-
-    def jacobians(self, height):
-        """Yield Jacobians of blocks of rows, for work on matrices so high."""
-        length = max(1, _BLOCK_ELEMENTS // (height * self.rows.shape[1]))
-        for start in range(0, len(self.rows), length):
-            block = self.rows[start : start + length]
-            yield self.autoencoder.jacobian(self._named(block))
-
-    def _named(self, rows):
-        names = self._names
-        return rows if names is None else pd.DataFrame(rows, columns=names)
-
-
-def _stretch(inputs, codes, noise):
-    moved = np.linalg.norm(inputs.encode(inputs.rows + noise) - codes, axis=1)
-    return moved / np.linalg.norm(noise, axis=1)
-
-
-def _scale(inputs, codes):
-    """Spread of the codes over that of the inputs; nan where one is 0."""
-    spreads = _spread(codes), _spread(inputs.rows)
-    return spreads[0] / spreads[1] if min(spreads) > 0 else np.nan
-
-
-def _spread(rows):
-    return _root_mean_square(rows - rows.mean(axis=0))
-
-
-def _root_mean_square(vectors):
-    return np.sqrt(np.mean(np.sum(vectors**2, axis=1)))
-
-
-def _index(X, n_rows):
-    return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n_rows)
-
-
-def _front(estimator):
-    """The steps before the autoencoder, or None."""
-    if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        return estimator[:-1]
-    return None
-
-
-def _in_callers_units(estimator, X, rows, vectors):
-    """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
-    if _front(estimator) is None:
-        return vectors
-    inverse = _inverse(estimator, X, rows)
-    moves = _STEP * vectors.reshape(-1, vectors.shape[2])
-    starts = np.repeat(rows, vectors.shape[1], axis=0)
-    change = (inverse(starts + moves) - inverse(starts - moves)) / (2 * _STEP)
-    return change.reshape(*vectors.shape[:2], -1)
-
-
-def _inverse(estimator, X, rows):
-    """The way back from the autoencoder's input to the columns of X."""
-    front = _front(estimator)
-    if front is None:
-        return lambda rows: rows
-    try:
-        back = np.asarray(front.inverse_transform(rows))
-        if hasattr(X, "columns"):
-            back = pd.DataFrame(back, columns=X.columns)
-        again = np.asarray(front.transform(back))
-        # a FunctionTransformer without an inverse takes the identity for it
-        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
-        reason = "their inverse_transform does not undo their transform"
-    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
-        undone, reason = False, str(error)
-    if not undone:
-        raise ValueError(
-            "The steps of estimator before the autoencoder "
-            f"({', '.join(name for name, _ in front.steps)}) have no way back to the "
-            f"columns of X: {reason}. Use steps with an inverse_transform, or ask for "
-            "the units behind them: give estimator[-1] as estimator, and "
-            "estimator[:-1].transform(X) as X."
-        )
-    return lambda rows: np.asarray(front.inverse_transform(rows))
-
-
-def _check_positive(name, value, high=np.inf):
-    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
-        wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
-        raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
-
-
-def _check_count(name, value, high=None):
-    is_int = isinstance(value, Integral) and not isinstance(value, bool)
-    if not (is_int and 1 <= value and (high is None or value <= high)):
-        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
-        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
-
-
-def _check_numbers(name, values, *, zero):
-    """In ascending order, each once."""
-    try:
-        numbers = np.unique(np.asarray(values, dtype=float))
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
-    if not valid or (numbers[0] == 0 and not zero):
-        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
-        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
-    return numbers

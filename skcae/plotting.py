@@ -27,6 +27,7 @@ from skcae._comparisons import (
     SensitivityDisplay,
 )
 from skcae._drawing import check_arrays, display
+from skcae._inputs import index_of
 from skcae.metrics import _behind_the_scaler
 
 __all__ = [
@@ -97,6 +98,7 @@ class TrainingCurvesDisplay:
             epochs = np.arange(1, len(history[name]) + 1)
             on_the_right = axes not in self.axes_
             style = _drawing.style(on_the_right + len(axes.lines)) | {"label": label}
+            style["marker"] = _drawing.marker(epochs)
             self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
             _drawing.label(axes, "", what)
             if axes is not loss:  # whose axis it is
@@ -224,7 +226,7 @@ class TangentVectorsDisplay:
         cls,
         estimator,
         X,
-        n_vectors=3,
+        n_vectors=None,
         which="kept",
         *,
         image_shape=None,
@@ -253,7 +255,7 @@ class TangentVectorsDisplay:
             As in :meth:`plot`.
         """
         rows, columns = np.asarray(X), getattr(X, "columns", None)
-        row_names, space = inspection._index(X, len(rows)), cls.space
+        row_names, space = index_of(X, len(rows)), cls.space
         if scaled or (scaled is None and image_shape is None):
             estimator, X = _behind_the_scaler(estimator, X)
             rows, space = np.asarray(X), "autoencoder's input"
@@ -263,7 +265,7 @@ class TangentVectorsDisplay:
             names = columns if known else table.columns
         return cls(
             rows,
-            table.to_numpy().reshape(len(rows), n_vectors, -1),
+            table.to_numpy().reshape(len(rows), -1, table.shape[1]),
             which=which,
             image_shape=image_shape,
             names=names,

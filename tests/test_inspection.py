@@ -251,7 +251,7 @@ def test_curve_of_a_bounded_code_falls_as_it_saturates(behind):
 def test_spectrum_is_that_of_a_brute_force_jacobian(
     behind, parameters, block, monkeypatch
 ):
-    monkeypatch.setattr(inspection, "_BLOCK_ELEMENTS", block)
+    monkeypatch.setattr("skcae._inputs._BLOCK_ELEMENTS", block)
     _, Z = behind
     model = autoencoder(**parameters).fit(Z)
     spectrum = jacobian_spectrum(model, Z, threshold=0.3)
@@ -578,3 +578,42 @@ def test_steps_without_a_way_back_are_named_with_a_way_out(function, step, wine)
 def test_path_refuses_other_estimators(behind):
     with pytest.raises(TypeError, match="ends in one; got PCA"):
         lambda_path(make_pipeline(StandardScaler(), PCA(2)), behind[1], [1])
+
+
+def test_rows_that_do_not_differ_have_no_spread(wine):
+    model = autoencoder().fit(wine)
+    same = np.full((7, wine.shape[1]), 0.1)
+    same = pd.DataFrame(same, columns=wine.columns)
+    assert sensitivity(model, same)["relative"].isna().all()
+    with pytest.raises(ValueError, match="radii must be given"):
+        contraction_curve(model, same)
+
+
+def test_tangents_keep_every_level_of_the_index(wine):
+    model = autoencoder().fit(wine)
+    rows = wine.iloc[:4].set_axis(
+        pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=["g", "i"])
+    )
+    vectors = tangent_vectors(model, rows, 2)
+    assert vectors.index.names == ["g", "i", "rank"]
+    expected = tangent_vectors(model, wine.iloc[:4], 2)
+    np.testing.assert_array_equal(vectors, expected)
+    np.testing.assert_array_equal(
+        vectors.xs("b", level="g").xs(1, level="rank"), expected.iloc[[5, 7]]
+    )
+
+
+def test_tangents_are_three_or_as_many_as_there_are(wine):
+    model = autoencoder().fit(wine)
+    assert len(tangent_vectors(model, wine.iloc[:2])) == 6
+    narrow = ContractiveAutoencoder(2, max_iter=3, random_state=0).fit(wine)
+    assert len(tangent_vectors(narrow, wine.iloc[:2])) == 4
+
+
+def test_a_failing_fit_of_the_path_names_its_lam(wine, monkeypatch):
+    def fail(self, X):
+        raise ValueError("no")
+
+    monkeypatch.setattr(ContractiveAutoencoder, "fit", fail)
+    with pytest.raises(ValueError, match=r"lam=3 failed.*no"):
+        lambda_path(autoencoder(), wine, [1, 3], cv=2)

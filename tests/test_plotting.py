@@ -567,3 +567,12 @@ def test_field_has_two_columns(two):
     with pytest.raises(ValueError, match=r"got \(3, 2\), \(3, 2\), \(2, 2\)"):
         ones = np.ones((3, 2))
         ScoreFieldDisplay(ones, ones, true_score=ones[:2]).plot()
+
+
+def test_a_single_point_can_be_seen(two):
+    models, X = two
+    display = ContractionCurveDisplay.from_estimators(models, X, [0.5])
+    assert all(line.get_marker() == "o" for line in display.lines_.values())
+    short = ContractiveAutoencoder(3, max_iter=1, random_state=0).fit(X)
+    lines = TrainingCurvesDisplay.from_estimator(short).lines_
+    assert all(line.get_marker() == "o" for line in lines.values())

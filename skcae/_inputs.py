@@ -1,0 +1,148 @@
+"""Rows as they reach the autoencoder, distances there, and the way back to columns."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skcae.metrics import _behind_the_scaler
+
+# Elements of the Jacobians, or of their singular vectors, that are held at once.
+_BLOCK_ELEMENTS = 2**22
+# Of the central difference through a scaler, in its units: its square is what a
+# curved inverse is missed by, and an offset of a million still leaves five digits.
+_STEP = 1e-4
+
+
+class Inputs:
+    """Rows as they reach the autoencoder, in float64, and what it makes of them."""
+
+    def __init__(self, estimator, X):
+        self.autoencoder, reached = _behind_the_scaler(estimator, X)
+        check_is_fitted(self.autoencoder)
+        self.rows = check_array(reached, dtype=np.float64, input_name="X")
+        self._names = getattr(reached, "columns", None)
+
+    def encode(self, rows):
+        return np.asarray(self.autoencoder.transform(self._named(rows)))
+
+    def reconstruct(self):
+        return self.autoencoder.inverse_transform(self.encode(self.rows))
+
+    def jacobians(self, height):
+        """Yield Jacobians of blocks of rows, for work on matrices so high."""
+        length = max(1, _BLOCK_ELEMENTS // (height * self.rows.shape[1]))
+        for start in range(0, len(self.rows), length):
+            block = self.rows[start : start + length]
+            yield self.autoencoder.jacobian(self._named(block))
+
+    def _named(self, rows):
+        names = self._names
+        return rows if names is None else pd.DataFrame(rows, columns=names)
+
+
+def stretch(inputs, codes, noise):
+    moved = np.linalg.norm(inputs.encode(inputs.rows + noise) - codes, axis=1)
+    return moved / np.linalg.norm(noise, axis=1)
+
+
+def scale(inputs, codes):
+    """Spread of the codes over that of the inputs; nan where one is 0."""
+    spreads = spread(codes), spread(inputs.rows)
+    return spreads[0] / spreads[1] if min(spreads) > 0 else np.nan
+
+
+def spread(rows):
+    """Root mean squared distance from the mean."""
+    distance = root_mean_square(rows - rows.mean(axis=0))
+    # rows that do not differ have a mean that does, by rounding
+    return distance if distance > 1e-13 * root_mean_square(rows) else 0.0
+
+
+def root_mean_square(vectors):
+    return np.sqrt(np.mean(np.sum(vectors**2, axis=1)))
+
+
+def index_of(X, n_rows):
+    return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n_rows)
+
+
+def front_of(estimator):
+    """The steps before the autoencoder, or None."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return estimator[:-1]
+    return None
+
+
+def in_callers_units(estimator, X, rows, vectors):
+    """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
+    if front_of(estimator) is None:
+        return vectors
+    inverse = way_back(estimator, X, rows)
+    moves = _STEP * vectors.reshape(-1, vectors.shape[2])
+    starts = np.repeat(rows, vectors.shape[1], axis=0)
+    change = (inverse(starts + moves) - inverse(starts - moves)) / (2 * _STEP)
+    return change.reshape(*vectors.shape[:2], -1)
+
+
+def way_back(estimator, X, rows):
+    """The way back from the autoencoder's input to the columns of X."""
+    front = front_of(estimator)
+    if front is None:
+        return lambda rows: rows
+
+    def back(rows):
+        with warnings.catch_warnings():
+            # some scalers ask their own output for the names of their input
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            return np.asarray(front.inverse_transform(rows))
+
+    try:
+        there = back(rows)
+        if hasattr(X, "columns"):
+            there = pd.DataFrame(there, columns=X.columns)
+        again = np.asarray(front.transform(there))
+        # a FunctionTransformer without an inverse takes the identity for it
+        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
+        reason = "their inverse_transform does not undo their transform"
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        undone, reason = False, str(error)
+    if not undone:
+        raise ValueError(
+            "The steps of estimator before the autoencoder "
+            f"({', '.join(name for name, _ in front.steps)}) have no way back to the "
+            f"columns of X: {reason}. Use steps with an inverse_transform, or ask for "
+            "the units behind them: give estimator[-1] as estimator, and "
+            "estimator[:-1].transform(X) as X."
+        )
+    return back
+
+
+def check_positive(name, value, high=np.inf):
+    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
+        wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
+        raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
+
+
+def check_count(name, value, high=None):
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (is_int and 1 <= value and (high is None or value <= high)):
+        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+
+
+def check_numbers(name, values, *, zero):
+    """In ascending order, each once."""
+    try:
+        numbers = np.unique(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
+    if not valid or (numbers[0] == 0 and not zero):
+        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
+        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
+    return numbers
