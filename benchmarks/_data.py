@@ -7,7 +7,7 @@ from sklearn.datasets import fetch_openml
 
 
 def mnist(folder=None):
-    """Images in [0, 1] and labels: 60,000 to train on, then 10,000 to test.
+    """Images in [0, 1], ink 1, and labels: 60,000 to train on, then 10,000 to test.
 
     Parameters
     ----------
@@ -25,4 +25,7 @@ def mnist(folder=None):
     else:
         parts = [np.load(Path(folder) / f"mnist_{p}.npz") for p in ("train", "test")]
         X, y = (np.concatenate([part[name] for part in parts]) for name in "Xy")
-    return np.float32(X) / np.float32(255), y.astype(int)
+    X = np.float32(X) / np.float32(255)
+    if np.median(X) > 0.5:  # bright paper
+        X = 1 - X
+    return X, y.astype(int)

@@ -231,12 +231,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="about two minutes")
-    parser.add_argument("--pairs", type=int, help="interleaved pairs (3 or 9)")
+    parser.add_argument("--pairs", type=int, help="interleaved pairs (2 or 9)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", help="JSON file for the raw times")
     options = parser.parse_args()
-    n_pairs = options.pairs or (3 if options.quick else 9)
+    n_pairs = options.pairs or (2 if options.quick else 9)
 
     warnings.simplefilter("ignore", ConvergenceWarning)
     conditions = setting(threads=options.threads, device=options.device, pairs=n_pairs)

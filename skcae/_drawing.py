@@ -228,7 +228,7 @@ def check_dict(name, value):
     """It names models."""
     if not (isinstance(value, Mapping) and len(value) > 0):
         raise ValueError(
-            f"{name} must be a dict with the models' names as keys; got "
+            f"{name} must be a dict, not empty, with the models' names as keys; got "
             f"{type(value).__name__}."
         )
 

@@ -324,6 +324,10 @@ class TangentVectorsDisplay:
         names = self.names
         if names is None:
             names = [f"x{k}" for k in range(n_columns)]
+        if len(names) != n_columns:
+            raise ValueError(
+                f"names must name each of {n_columns} columns; got {len(names)}."
+            )
         names = [str(names[k]) for k in shown]
         size = 6.4, grid[0] * (0.2 * len(shown) + 0.3) + 0.6
         self.axes_ = _drawing.panels(ax, grid, size, sharex=True, sharey=True)
@@ -331,6 +335,8 @@ class TangentVectorsDisplay:
         for i, j in np.ndindex(*grid):
             bars = _drawing.bars(self.axes_[i, j], vectors[i, j, shown], names)
             self.artists_[i, j] = bars
+            if j > 0:  # axes that were given do not share them
+                self.axes_[i, j].tick_params(labelleft=False)
         middle = self.axes_[-1, (grid[1] - 1) // 2]
         middle.set_xlabel(f"change of the {self.space}", fontsize=_drawing.SMALL)
 

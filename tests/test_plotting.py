@@ -576,3 +576,15 @@ def test_a_single_point_can_be_seen(two):
     short = ContractiveAutoencoder(3, max_iter=1, random_state=0).fit(X)
     lines = TrainingCurvesDisplay.from_estimator(short).lines_
     assert all(line.get_marker() == "o" for line in lines.values())
+
+
+def test_names_of_another_number_than_columns_are_refused():
+    with pytest.raises(ValueError, match="names must name each of 3 columns; got 1"):
+        TangentVectorsDisplay(np.zeros((1, 3)), np.eye(3)[None], names=["a"]).plot()
+
+
+def test_names_of_columns_stand_once_in_axes_that_are_given():
+    axes = plt.figure().subplots(1, 3)
+    TangentVectorsDisplay(np.zeros((1, 3)), np.eye(3)[None], names="abc").plot(axes)
+    written = [ax.yaxis.get_tick_params()["labelleft"] for ax in axes]
+    assert written == [True, False, False]
