@@ -10,7 +10,6 @@ and curvature too, each written and read once; and Adam's nine passes over param
 """
 
 import argparse
-import math
 import statistics
 import warnings
 
@@ -53,14 +52,11 @@ def floor(sizes, batch, method, rates):
     return operations / rates[0], 4 * passes / rates[1]
 
 
-def step(sizes, batch, device):
+def step(sizes, batch):
     """Seconds of a step: what more epochs of a fit cost, over their steps."""
     n_batches = max(2, 20_000 // batch)
     X = table(n_batches * batch, sizes[0])
-    few, many = (
-        contractive(sizes[1:], epochs, batch_size=batch, device=device)
-        for epochs in (1, 4)
-    )
+    few, many = (contractive(sizes[1:], epochs, batch_size=batch) for epochs in (1, 4))
     few.fit(X)
     gain = [seconds(lambda: many.fit(X)) - seconds(lambda: few.fit(X)) for _ in "12345"]
     return statistics.median(gain) / 3 / n_batches, few.penalty_method_
@@ -86,9 +82,9 @@ def main():
     print(f"{'network':20}{columns}")
     rows = []
     for sizes, batch in NETWORKS:
-        measured, method = step(sizes, batch, "cpu")
+        measured, method = step(sizes, batch)
         products, memory = floor(sizes, batch, method, rates)
-        times = measured / math.fsum((products, memory))
+        times = measured / (products + memory)
         name = "-".join(map(str, sizes))
         print(
             f"{name:20}{batch:6}{measured * 1e6:10.0f}{products * 1e6:10.0f}"

@@ -78,6 +78,12 @@ def front_of(estimator):
     return None
 
 
+def autoencoder_of(estimator):
+    """The autoencoder at the end, fitted or not; what is none is refused."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return _behind_the_scaler(last, None)[0]
+
+
 def in_callers_units(estimator, X, rows, vectors):
     """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
     if front_of(estimator) is None:

@@ -33,6 +33,7 @@ from torch import nn
 
 from skcae._inputs import (
     Inputs,
+    autoencoder_of,
     check_count,
     check_numbers,
     check_positive,
@@ -46,7 +47,6 @@ from skcae._inputs import (
     way_back,
 )
 from skcae.metrics import (
-    _behind_the_scaler,
     contraction_score,
     denoising_score,
     largest_lam_within_one_standard_error,
@@ -449,9 +449,7 @@ def _path(estimator, X, lams):
     if front is not None:
         front = clone(front)
         X = front.fit_transform(X)
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    # which refuses what is no autoencoder
-    autoencoder = clone(_behind_the_scaler(last, X)[0])
+    autoencoder = clone(autoencoder_of(estimator))
     epochs, warm = autoencoder.max_iter, False
     for lam in lams[::-1]:
         autoencoder.set_params(

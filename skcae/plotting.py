@@ -17,7 +17,6 @@ from dataclasses import KW_ONLY
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing, inspection
@@ -27,7 +26,7 @@ from skcae._comparisons import (
     SensitivityDisplay,
 )
 from skcae._drawing import check_arrays, display
-from skcae._inputs import index_of
+from skcae._inputs import autoencoder_of, index_of
 from skcae.metrics import _behind_the_scaler
 
 __all__ = [
@@ -503,7 +502,6 @@ class ScoreFieldDisplay:
 
 def _last(estimator):
     """The fitted autoencoder at the end."""
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    autoencoder = _behind_the_scaler(last, None)[0]  # refuses what is none
+    autoencoder = autoencoder_of(estimator)
     check_is_fitted(autoencoder)
     return autoencoder
