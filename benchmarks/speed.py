@@ -5,7 +5,7 @@ median of the ratios; below 1 is faster than the rival. Where a rival is so slow
 it runs fewer steps, both count by the step.
 
     python -m benchmarks.speed                 the whole table, about 15 minutes
-    python -m benchmarks.speed --quick         fewer pairs and epochs, two minutes
+    python -m benchmarks.speed --quick         fewer pairs and epochs, three minutes
     python -m benchmarks.speed --out F         the raw times as JSON, too
     python -m benchmarks.speed --device cuda   only the tutorials' loop, on a GPU
 
@@ -230,7 +230,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="about two minutes")
+    parser.add_argument("--quick", action="store_true", help="about three minutes")
     parser.add_argument("--pairs", type=int, help="interleaved pairs (2 or 9)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
