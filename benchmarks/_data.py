@@ -3,7 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import fetch_openml
+from sklearn.datasets import (
+    fetch_openml,
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+)
+
+MOST_ROWS = 10_000
 
 
 def mnist(folder=None):
@@ -29,3 +37,41 @@ def mnist(folder=None):
     if np.median(X) > 0.5:  # bright paper
         X = 1 - X
     return X, y.astype(int)
+
+
+def adbench(folder):
+    """Tables of ADBench, at most 10,000 rows of each, in the order of their names.
+
+    Parameters
+    ----------
+    folder : str
+        With files ``*.npz`` as ADBench distributes them: ``X`` and ``y``, 1 for
+        anomalies.
+
+    Yields
+    ------
+    name : str
+    X : ndarray of shape (n, d), float64
+    y : ndarray of shape (n,)
+    """
+    for path in sorted(Path(folder).glob("*.npz")):
+        with np.load(path) as arrays:
+            if not {"X", "y"} <= set(arrays) or path.stem.startswith("mnist_"):
+                continue
+            X, y = arrays["X"].astype(float), arrays["y"].astype(int)
+        kept = slice(None)
+        if len(X) > MOST_ROWS:
+            kept = np.random.default_rng(123).permutation(len(X))[:MOST_ROWS]
+        yield path.stem, X[kept], y[kept]
+
+
+def shipped():
+    """Tables that scikit-learn ships, one class of each the anomalies; see adbench."""
+    for load, anomaly in (
+        (load_breast_cancer, 0),
+        (load_digits, 8),
+        (load_iris, 2),
+        (load_wine, 0),
+    ):
+        X, y = load(return_X_y=True)
+        yield load.__name__.removeprefix("load_"), X, (y == anomaly).astype(int)

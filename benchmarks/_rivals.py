@@ -35,19 +35,13 @@ def mlp_regressor(sizes, epochs):
     )
 
 
-def pyod_autoencoder(sizes, epochs, batch_size):
+def pyod_autoencoder(**parameters):
     """PyOD's autoencoder, which has no penalty; None where PyOD is missing."""
     try:
         from pyod.models.auto_encoder import AutoEncoder
     except ImportError:
         return None
-    return AutoEncoder(
-        hidden_neuron_list=list(sizes),
-        batch_size=batch_size,
-        epoch_num=epochs,
-        verbose=0,
-        random_state=0,
-    )
+    return AutoEncoder(**{"verbose": 0, "random_state": 0} | parameters)
 
 
 def _module(sizes):

@@ -77,7 +77,11 @@ def against_pyod(n, sizes, epochs, bar, batch_size):
     """Fit with the penalty against PyOD's autoencoder, fewer epochs of it."""
     X = table(n, sizes[0])
     rival_epochs = max(1, epochs // 10)
-    rival = pyod_autoencoder(sizes[1:], rival_epochs, batch_size)
+    rival = pyod_autoencoder(
+        hidden_neuron_list=list(sizes[1:]),
+        epoch_num=rival_epochs,
+        batch_size=batch_size,
+    )
     if rival is None:
         return None
     ours = contractive(sizes[1:], epochs)

@@ -18,7 +18,7 @@ from skcae._batches import map_blocks
 from skcae._fitting import network_on_rows, train
 from skcae._module import AutoencoderModule
 from skcae._network import Network
-from skcae._objective import cell_losses
+from skcae._objective import cell_losses, mean_of_least
 from skcae._progress import progress
 from skcae._threshold import auto_offset, quantile_offset, training_optimism
 from skcae._training import TrainingDivergedError
@@ -86,6 +86,9 @@ class ContractiveAutoencoder(
         Standard deviation of Gaussian noise on the inputs in training, in units
         of the columns: a denoising autoencoder, alone (``lam=0``) or together
         with λ. The Jacobian is then taken at the noisy row.
+    trim_fraction : float in [0, 1), default=0
+        Share of each batch, the rows that are reconstructed worst, that a step
+        leaves out: for training rows that hold anomalies, at least their share.
     learning_rate_init : float, default=0.001
         Learning rate of Adam. Recovery may lower it, see ``history_``.
     batch_size : int or "auto", default="auto"
@@ -222,6 +225,7 @@ class ContractiveAutoencoder(
         penalty_method="auto",
         tied_weights=True,
         noise_std=0.0,
+        trim_fraction=0.0,
         learning_rate_init=0.001,
         batch_size="auto",
         max_iter=200,
@@ -250,6 +254,7 @@ class ContractiveAutoencoder(
         self.penalty_method = penalty_method
         self.tied_weights = tied_weights
         self.noise_std = noise_std
+        self.trim_fraction = trim_fraction
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -349,7 +354,7 @@ class ContractiveAutoencoder(
         self.n_components_ = fitted.state["architecture"]["sizes"][-1]
         self.penalty_method_ = fitted.penalty_method
         self._state, self._loss = fitted.state, self.loss
-        loss = -self._set_offset(X, trained=not once)
+        loss = self._set_offset(X, trained=not once)
         if not once:
             advise = partial(_validation.cure, X, parameters, self._names())
             unit = fitted.state["unit"]
@@ -357,7 +362,7 @@ class ContractiveAutoencoder(
         return self
 
     def _set_offset(self, X, trained):
-        """Place the threshold by the scores of the rows; return their mean."""
+        """Place the threshold by the scores of the rows; return their mean loss."""
         scores = self._score_rows(X)
         if self.contamination == "auto":
             # rows of a stream are too new to the network for optimism
@@ -365,7 +370,7 @@ class ContractiveAutoencoder(
             self.offset_ = auto_offset(scores, training_optimism(len(X), n_directions))
         else:
             self.offset_ = quantile_offset(scores, self.contamination)
-        return scores.mean()
+        return mean_of_least(-scores, self.trim_fraction)
 
     # Using the fitted network
 

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from skcae import _jacobian
 from skcae._batches import Rows, blocks
 from skcae._network import Network
-from skcae._objective import Objective, constant_losses
+from skcae._objective import Objective, constant_losses, mean_of_least
 from skcae._training import Settings, Trainer
 from skcae._validation import resolve_device
 
@@ -29,7 +29,8 @@ _MULTIPLICATIONS_PER_THREAD = 2**20
 class Fitted(NamedTuple):
     """What training leaves.
 
-    ``means_loss`` is the loss per cell of the column means on the rows.
+    ``means_loss`` is the loss per cell of the column means on the rows, without those
+    that are trimmed.
     """
 
     state: dict
@@ -68,7 +69,7 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
     device = resolve_device(parameters.device)
     architecture = _architecture(parameters, X.shape[1])
     means = X.mean(axis=0, dtype=np.float64)
-    means_loss = _constant_loss(X, means, parameters.loss)
+    means_loss = _constant_loss(X, means, parameters)
     generator = torch.Generator()
     if state and once:
         generator.set_state(torch.from_numpy(state["generator"].copy()))
@@ -161,14 +162,14 @@ def _seed(random_state):
     return check_random_state(random_state).randint(2**31)
 
 
-def _constant_loss(X, constant, loss):
+def _constant_loss(X, constant, parameters):
     """Loss per cell where every row is reconstructed as the same constant."""
     constant = torch.from_numpy(constant)
-    total = sum(
-        float(constant_losses(loss, rows, constant).sum())
+    losses = [
+        constant_losses(parameters.loss, rows, constant).mean(1).numpy()
         for rows in blocks(X, X.shape[1], _CPU)
-    )
-    return total / X.size
+    ]
+    return mean_of_least(np.concatenate(losses), parameters.trim_fraction)
 
 
 def _unit(means, means_loss, loss):
@@ -240,7 +241,14 @@ def _objective(network, parameters):
     method = _jacobian.choose_method(
         parameters.penalty_method, network.activations[:depth], widths[: depth + 1]
     )
-    return Objective(network, parameters.loss, depth, method, parameters.noise_std)
+    return Objective(
+        network,
+        parameters.loss,
+        depth,
+        method,
+        noise_std=parameters.noise_std,
+        trim_fraction=parameters.trim_fraction,
+    )
 
 
 def _settings(parameters, n_samples, unit, once):

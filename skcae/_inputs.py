@@ -1,6 +1,5 @@
-"""Rows as they reach the autoencoder, distances there, and the way back to columns."""
+"""Rows as they reach the autoencoder, distances there, and checks of parameters."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,9 +12,6 @@ from skcae.metrics import _behind_the_scaler
 
 # Elements of the Jacobians, or of their singular vectors, that are held at once.
 _BLOCK_ELEMENTS = 2**22
-# Of the central difference through a scaler, in its units: its square is what a
-# curved inverse is missed by, and an offset of a million still leaves five digits.
-_STEP = 1e-4
 
 
 class Inputs:
@@ -82,50 +78,6 @@ def autoencoder_of(estimator):
     """The autoencoder at the end, fitted or not; what is none is refused."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     return _behind_the_scaler(last, None)[0]
-
-
-def in_callers_units(estimator, X, rows, vectors):
-    """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
-    if front_of(estimator) is None:
-        return vectors
-    inverse = way_back(estimator, X, rows)
-    moves = _STEP * vectors.reshape(-1, vectors.shape[2])
-    starts = np.repeat(rows, vectors.shape[1], axis=0)
-    change = (inverse(starts + moves) - inverse(starts - moves)) / (2 * _STEP)
-    return change.reshape(*vectors.shape[:2], -1)
-
-
-def way_back(estimator, X, rows):
-    """The way back from the autoencoder's input to the columns of X."""
-    front = front_of(estimator)
-    if front is None:
-        return lambda rows: rows
-
-    def back(rows):
-        with warnings.catch_warnings():
-            # some scalers ask their own output for the names of their input
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
-            return np.asarray(front.inverse_transform(rows))
-
-    try:
-        there = back(rows)
-        if hasattr(X, "columns"):
-            there = pd.DataFrame(there, columns=X.columns)
-        again = np.asarray(front.transform(there))
-        # a FunctionTransformer without an inverse takes the identity for it
-        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
-        reason = "their inverse_transform does not undo their transform"
-    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
-        undone, reason = False, str(error)
-    if not undone:
-        raise ValueError(
-            "The steps of estimator before the autoencoder "
-            f"({', '.join(name for name, _ in front.steps)}) have no way back to the "
-            f"columns of X: {reason}. Use steps with an inverse_transform, or ask for "
-            "the units behind them: give estimator[-1] as estimator, and "
-            "estimator[:-1].transform(X) as X."
-        )
-    return back
 
 
 def check_positive(name, value, high=np.inf):

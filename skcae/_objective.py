@@ -11,6 +11,7 @@ J runs through and, by the curvature of their activations, through their slopes.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -58,6 +59,17 @@ def constant_losses(loss, rows, constant):
     return LOSSES[loss][0](rows, torch.logit(constant, eps=1e-6), constant)
 
 
+def mean_of_least(losses, trim_fraction):
+    """Mean of an ndarray of losses but for the share of the largest."""
+    n_kept = n_untrimmed(len(losses), trim_fraction)
+    return float(np.partition(losses, n_kept - 1)[:n_kept].mean())
+
+
+def n_untrimmed(n_rows, trim_fraction):
+    """Rows that are left, at least one."""
+    return max(1, round((1 - trim_fraction) * n_rows))
+
+
 @dataclass
 class Objective:
     """What training minimises.
@@ -75,6 +87,8 @@ class Objective:
         Standard deviation of the Gaussian noise on the inputs. The
         reconstruction is compared with the clean row, and the Jacobian is
         taken at the noisy one.
+    trim_fraction : float
+        Share of the rows that :meth:`trimmed` leaves out.
     """
 
     network: Network
@@ -82,6 +96,15 @@ class Objective:
     penalty_depth: int
     method: str
     noise_std: float = 0.0
+    trim_fraction: float = 0.0
+
+    def trimmed(self, rows):
+        """The rows but for the share with the largest losses."""
+        if self.trim_fraction == 0:
+            return rows
+        losses = cell_losses(self.loss, rows, self.network).sum(1)
+        n_kept = n_untrimmed(len(rows), self.trim_fraction)
+        return rows[losses.topk(n_kept, largest=False).indices]
 
     def terms(self, rows, noise):
         """Sums over the rows of the loss and of the squared Jacobian norm."""

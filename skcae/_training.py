@@ -173,10 +173,11 @@ class Trainer:
         """Both terms of the present network on the sample."""
         # a stream of its own: what is only looked at must not change training
         noise = Noise(self._noise_seed, self._sample.device)
-        error, penalty = self.objective.terms(self._sample, noise)
+        rows = self.objective.trimmed(self._sample)
+        error, penalty = self.objective.terms(rows, noise)
         return {
-            "reconstruction": float(error) / self._sample.numel(),
-            "penalty": float(penalty) / self._sample.numel(),
+            "reconstruction": float(error) / rows.numel(),
+            "penalty": float(penalty) / rows.numel(),
         }
 
     def _safe_epoch(self, rows, validation):
@@ -210,8 +211,10 @@ class Trainer:
         settings, gradient = self.settings, self._gradient
         rate = settings.learning_rate_init * self._slowdown
         limit = gradient.new_tensor(settings.max_grad_norm or 0.0)
-        errors, penalties, norms = [], [], []
+        errors, penalties, norms, n_cells = [], [], [], 0
         for batch in rows.shuffled(settings.batch_size, self._generator):
+            batch = self.objective.trimmed(batch)
+            n_cells += batch.numel()
             gradient.zero_()
             error, penalty = self.objective.gradient(
                 batch, lam, self._noise, *self._grads, 1 / settings.unit
@@ -230,7 +233,7 @@ class Trainer:
 
         def mean_over_cells(terms):
             total = torch.stack(terms).sum(dtype=torch.float64)
-            return float(total) / (len(rows) * batch.shape[1])
+            return float(total) / n_cells
 
         reconstruction = mean_over_cells(errors)
         penalty = mean_over_cells(penalties) if lam > 0 else 0.0
@@ -249,11 +252,13 @@ class Trainer:
     def _loss(self, rows):
         """The objective at full λ, with the same probes and noise every time."""
         noise = Noise(self._noise_seed, self._parameters.device)
-        total = 0.0
+        total, n_cells = 0.0, 0
         for batch in rows.in_order(self.settings.batch_size):
+            batch = self.objective.trimmed(batch)
             error, penalty = self.objective.terms(batch, noise)
             total += float(error) + self.settings.lam * float(penalty)
-        return total / (len(rows) * batch.shape[1])
+            n_cells += batch.numel()
+        return total / n_cells
 
     def _exploded(self, terms, lam):
         """Which of the two terms exploded, if any."""

@@ -70,6 +70,10 @@ _RULES = {
     "penalty_method": _one_of("auto", "exact", "hutchinson"),
     "tied_weights": _BOOL,
     "noise_std": _NON_NEGATIVE,
+    "trim_fraction": (
+        lambda value: _is_real(value) and value < 1,
+        "a number in [0, 1)",
+    ),
     "learning_rate_init": (
         lambda value: _is_real(value, above=True),
         "a finite number > 0",

@@ -38,14 +38,13 @@ from skcae._inputs import (
     check_numbers,
     check_positive,
     front_of,
-    in_callers_units,
     index_of,
     root_mean_square,
     scale,
     spread,
     stretch,
-    way_back,
 )
+from skcae._way_back import in_callers_units, way_back
 from skcae.metrics import (
     contraction_score,
     denoising_score,

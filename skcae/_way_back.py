@@ -1,0 +1,133 @@
+"""From the autoencoder's input back to the columns of the caller."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+from skcae._inputs import Inputs, front_of
+
+# Of the central difference through a scaler, in its units: its square is what a
+# curved inverse is missed by, and an offset of a million still leaves five digits.
+_STEP = 1e-4
+
+
+def in_callers_units(estimator, X, rows, vectors):
+    """Vectors of shape (n_samples, n_vectors, ...) as changes of the columns of X."""
+    if front_of(estimator) is None:
+        return vectors
+    inverse = way_back(estimator, X, rows)
+    moves = _STEP * vectors.reshape(-1, vectors.shape[2])
+    starts = np.repeat(rows, vectors.shape[1], axis=0)
+    change = (inverse(starts + moves) - inverse(starts - moves)) / (2 * _STEP)
+    return change.reshape(*vectors.shape[:2], -1)
+
+
+def way_back(estimator, X, rows):
+    """The way back from the autoencoder's input to the columns of X."""
+    front = front_of(estimator)
+    if front is None:
+        return lambda rows: rows
+
+    def back(rows):
+        with warnings.catch_warnings():
+            # some scalers ask their own output for the names of their input
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            return np.asarray(front.inverse_transform(rows))
+
+    try:
+        there = back(rows)
+        if hasattr(X, "columns"):
+            there = pd.DataFrame(there, columns=X.columns)
+        again = np.asarray(front.transform(there))
+        # a FunctionTransformer without an inverse takes the identity for it
+        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
+        reason = "their inverse_transform does not undo their transform"
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        undone, reason = False, str(error)
+    if not undone:
+        raise ValueError(
+            "The steps of estimator before the autoencoder "
+            f"({', '.join(name for name, _ in front.steps)}) have no way back to the "
+            f"columns of X: {reason}. Use steps with an inverse_transform, or ask for "
+            "the units behind them: give estimator[-1] as estimator, and "
+            "estimator[:-1].transform(X) as X."
+        )
+    return back
+
+
+def reconstructed(estimator, X, table):
+    """Reconstructions as a DataFrame like ``table``, the rows X as a DataFrame.
+
+    None where a step before the autoencoder cannot be undone.
+    """
+    inputs = Inputs(estimator, X)
+    front = front_of(estimator)
+    rows = inputs.reconstruct()
+    if front is not None:
+        try:
+            again = front.transform(_like(X, _undo(front, inputs.rows), table))
+            if not np.allclose(again, inputs.rows, rtol=1e-3, atol=1e-3):
+                return None
+            rows = _undo(front, rows)
+        except (AttributeError, NotImplementedError, TypeError, ValueError):
+            return None
+    return _as_frame(rows, table)
+
+
+def _like(X, rows, table):
+    if not hasattr(X, "columns"):
+        return np.asarray(rows)
+    return _as_frame(rows, table)
+
+
+def _as_frame(rows, table):
+    frame = pd.DataFrame(rows)
+    frame.index, frame.columns = table.index, table.columns
+    return frame
+
+
+def _undo(step, rows):
+    """As ``inverse_transform``, where it exists and where scikit-learn has none."""
+    if isinstance(step, Pipeline):
+        for _, part in reversed(step.steps):
+            rows = _undo(part, rows)
+        return rows
+    if step is None or step == "passthrough":
+        return rows
+    if isinstance(step, ColumnTransformer):
+        return _undo_columns(step, rows)
+    rows = np.asarray(rows)
+    # encoders expect what they could have written
+    if isinstance(step, OrdinalEncoder):
+        highest = [len(categories) - 1 for categories in step.categories_]
+        rows = np.clip(np.rint(rows), 0, highest)
+    elif isinstance(step, OneHotEncoder) and step.drop is not None:
+        rows = np.where(rows > 0.5, 1.0, 0.0)
+    with warnings.catch_warnings():
+        # some scalers ask their own output for the names of their input
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        return step.inverse_transform(rows)
+
+
+def _undo_columns(step, rows):
+    rows = np.asarray(rows)
+    names = getattr(step, "feature_names_in_", np.arange(step.n_features_in_))
+    table = {}
+    for name, transformer, columns in step.transformers_:
+        part = rows[:, step.output_indices_[name]]
+        if isinstance(transformer, str) and transformer == "drop" or not part.size:
+            continue
+        chosen = _chosen(names, columns)
+        table |= dict(zip(chosen, np.asarray(_undo(transformer, part)).T, strict=True))
+    return pd.DataFrame(table).reindex(columns=names)
+
+
+def _chosen(names, columns):
+    """Names of the columns that a ColumnTransformer's selection stands for."""
+    if isinstance(columns, slice) or np.asarray(columns).dtype.kind in "iub":
+        return np.atleast_1d(names[columns])
+    return np.atleast_1d(columns)
