@@ -20,7 +20,7 @@ from skcae._module import AutoencoderModule
 from skcae._network import Network
 from skcae._objective import cell_losses, mean_of_least
 from skcae._progress import progress
-from skcae._threshold import auto_offset, quantile_offset, training_optimism
+from skcae._threshold import auto_offset, quantile_offset, unseen_scores
 from skcae._training import TrainingDivergedError
 
 _CPU = torch.device("cpu")
@@ -45,17 +45,18 @@ class ContractiveAutoencoder(
 
     Parameters
     ----------
-    n_components : int, default=64
+    n_components : int, default=32
         Units k of the code. May exceed the number of columns.
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : tuple of int, default=(256,)
         Widths of the encoder's layers between the columns and the code; the
-        decoder mirrors them.
+        decoder mirrors them. ``()`` is the network of Rifai et al.
     activation : {"identity", "sigmoid", "tanh", "relu", "softplus", "silu"}, \
-            default="silu"
+            default="relu"
         Activation of the hidden layers.
     code_activation, decoder_activation : same choices or None, default=None
         Activation of the code, and of the decoder's hidden layers; None for the
-        same as ``activation``.
+        same as ``activation``, except that the code of "relu" is "silu", whose
+        units do not die.
     output_activation : {"identity", "sigmoid"}, default="identity"
         Activation of the reconstruction. "sigmoid" is for columns in [0, 1].
     loss : {"squared_error", "log_loss"}, default="squared_error"
@@ -95,7 +96,7 @@ class ContractiveAutoencoder(
         Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
     max_iter : int, default=200
         Epochs at most. Reaching it is no cause for a warning.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         The loss has to fall by this share of the loss of the column means to
         count as an improvement.
     n_iter_no_change : int, default=10
@@ -118,11 +119,10 @@ class ContractiveAutoencoder(
         Whether :meth:`fit` starts from the weights of the last fit. ``n_iter_``
         and ``history_`` then go on, and λ does not warm up again.
     contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of the training rows to call outliers. "auto" calls those whose
-        error exceeds the upper fence of Tukey, with 1.5 interquartile ranges, on
-        the logarithms of the training errors, raised by what generalised
-        cross-validation expects of rows that were not trained on; and at least
-        one training row, unless the worst tie.
+        Share of the training rows to call outliers. "auto" calls rows whose error
+        exceeds Tukey's upper fence on the logarithms of the training errors; for
+        30 to 999 rows, on those of a third of the rows, by a second network that
+        is trained on the others.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches, noise and probes. Global random states are
         neither read nor changed.
@@ -212,10 +212,10 @@ class ContractiveAutoencoder(
 
     def __init__(
         self,
-        n_components=64,
+        n_components=32,
         *,
-        hidden_layer_sizes=(),
-        activation="silu",
+        hidden_layer_sizes=(256,),
+        activation="relu",
         code_activation=None,
         decoder_activation=None,
         output_activation="identity",
@@ -229,7 +229,7 @@ class ContractiveAutoencoder(
         learning_rate_init=0.001,
         batch_size="auto",
         max_iter=200,
-        tol=1e-4,
+        tol=1e-3,
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
@@ -354,20 +354,23 @@ class ContractiveAutoencoder(
         self.n_components_ = fitted.state["architecture"]["sizes"][-1]
         self.penalty_method_ = fitted.penalty_method
         self._state, self._loss = fitted.state, self.loss
-        loss = self._set_offset(X, trained=not once)
+        loss = self._set_offset(X, "stream" if once else "resumed" if resume else "new")
         if not once:
             advise = partial(_validation.cure, X, parameters, self._names())
             unit = fitted.state["unit"]
             _validation.compare_with_means(loss, fitted.means_loss, unit, advise)
         return self
 
-    def _set_offset(self, X, trained):
+    def _set_offset(self, X, rows):
         """Place the threshold by the scores of the rows; return their mean loss."""
         scores = self._score_rows(X)
         if self.contamination == "auto":
-            # rows of a stream are too new to the network for optimism
-            n_directions = min(self.n_components_, X.shape[1]) if trained else 0
-            self.offset_ = auto_offset(scores, training_optimism(len(X), n_directions))
+            unseen = unseen_scores(self, X) if rows == "new" else None
+            # rows of a stream are too new to the network to be learnt by heart
+            n_directions = (
+                0 if rows == "stream" else min(self.n_components_, X.shape[1])
+            )
+            self.offset_ = auto_offset(scores, n_directions, unseen)
         else:
             self.offset_ = quantile_offset(scores, self.contamination)
         return mean_of_least(-scores, self.trim_fraction)

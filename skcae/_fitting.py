@@ -142,6 +142,8 @@ def _architecture(parameters, n_features):
     """What :class:`Network` is built from, in plain Python."""
     hidden = tuple(map(int, parameters.hidden_layer_sizes))
     code = parameters.code_activation or parameters.activation
+    if parameters.code_activation is None and code == "relu":
+        code = "silu"  # no unit of the code may die
     decoder = parameters.decoder_activation or parameters.activation
     return {
         "sizes": (n_features, *hidden, int(parameters.n_components)),

@@ -135,13 +135,15 @@ class Trainer:
         """
         self._measure_start(rows)
         ceiling = max(self.settings.unit, self._start["reconstruction"])
-        best, best_parameters, waited = math.inf, None, 0
+        best, best_parameters, waited, previous = math.inf, None, 0, 0.0
         watched = self.history["loss" if validation is None else "validation_loss"]
         for _ in range(max_iter):
             self._safe_epoch(rows, validation)
-            if self.history["reconstruction"][-1] > ceiling:
-                # worse than a constant, and than the start: it has begun to bounce
+            error = self.history["reconstruction"][-1]
+            if error > max(ceiling, previous):
+                # worse than a constant, and not on its way back: it has begun to bounce
                 self._slowdown *= 0.5
+            previous = error
             if on_epoch is not None:
                 on_epoch(self.history)
             if self.history["lam"][-1] < self.settings.lam:

@@ -66,3 +66,21 @@ def test_optimism_is_that_of_a_linear_fit(rng):
     assert training_optimism(n, k) == pytest.approx(np.mean(ratios), rel=0.05)
     assert training_optimism(n, 0) == 1
     assert training_optimism(10, 10_000) == 4
+
+
+def test_unseen_rows_say_where_new_ones_will_lie(rng):
+    shares = []
+    for _ in range(200):
+        # training has made the errors of its own rows four times smaller
+        scores, unseen, new = -rng.chisquare(10, size=(3, 200))
+        offset = auto_offset(scores / 4, unseen=unseen)
+        assert not np.any(scores / 4 < offset)
+        shares.append(np.mean(new < offset))
+    assert 0.002 < np.mean(shares) < 0.03
+
+
+def test_one_row_at_least_where_unseen_rows_do_not_suffer(rng):
+    for _ in range(50):
+        scores, unseen = -rng.chisquare(10, size=(2, 200))
+        flagged = scores < auto_offset(scores, unseen=unseen)
+        assert 1 <= flagged.sum() < 20
