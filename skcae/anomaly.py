@@ -9,11 +9,14 @@ import math
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.validation import check_is_fitted
 
-from skcae._inputs import check_count, check_positive, index_of
+from skcae._inputs import Inputs, check_count, check_positive, index_of
 from skcae._way_back import reconstructed
 
-__all__ = ["explain", "mean_score", "p_values", "threshold"]
+__all__ = ["NeighborDistance", "explain", "mean_score", "p_values", "threshold"]
 
 # Fewer rows do not show what is normal.
 _MIN_NORMAL_ROWS = 20
@@ -31,8 +34,8 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
 
     Parameters
     ----------
-    estimator : ContractiveAutoencoder, Pipeline or list of them
-        Fitted; of several, the :func:`mean_score`.
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`mean_score` counts.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         Rows to explain, as ``score_samples`` takes them.
     X_normal : {array-like, DataFrame} of shape (n_normal, n_features), default=None
@@ -105,6 +108,70 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     return pd.concat(tables, axis=1)
 
 
+class NeighborDistance(BaseEstimator):
+    """Score rows by how far their reconstructions lie from those of normal rows.
+
+    An autoencoder's error is how far a row lies from the surface that the normal rows
+    form. This is how far along it: the distance of its reconstruction to the nearest
+    reconstructions of the rows given to :meth:`fit`. An anomaly may be far in either,
+    so :func:`mean_score` of both finds more than each.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline
+        Fitted; it stays as it is.
+    n_neighbors : int, default=5
+
+    Attributes
+    ----------
+    neighbors_ : NearestNeighbors
+        Of the reconstructions, in the units of the autoencoder's input. It keeps one
+        for each row.
+    """
+
+    def __init__(self, estimator, *, n_neighbors=5):
+        self.estimator = estimator
+        self.n_neighbors = n_neighbors
+
+    def fit(self, X, y=None):
+        """Reconstruct and keep normal rows.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            As ``estimator`` takes them, at least ``n_neighbors``: best those that it
+            was trained on.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : NeighborDistance
+        """
+        rows = Inputs(self.estimator, X).reconstruct()
+        check_count("n_neighbors", self.n_neighbors, len(rows))
+        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors).fit(rows)
+        return self
+
+    def score_samples(self, X):
+        """Minus the squared distance of each row's reconstruction; see the class.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is more normal. The mean distance to ``n_neighbors`` reconstructions,
+            squared and divided by the number of columns, as errors are. A row given to
+            ``fit`` is its own neighbour, and so scores better than a new one.
+        """
+        check_is_fitted(self)
+        rows = Inputs(self.estimator, X).reconstruct()
+        return -(self.neighbors_.kneighbors(rows)[0].mean(axis=1) ** 2) / rows.shape[1]
+
+
 def mean_score(estimators, X):
     """Score rows by several models: minus the geometric mean of their errors.
 
@@ -114,8 +181,8 @@ def mean_score(estimators, X):
 
     Parameters
     ----------
-    estimators : list of ContractiveAutoencoder or Pipeline
-        Fitted, with the same loss.
+    estimators : list of ContractiveAutoencoder, Pipeline or NeighborDistance
+        Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
 
     Returns
@@ -139,8 +206,8 @@ def p_values(estimator, X, X_calibration):
 
     Parameters
     ----------
-    estimator : ContractiveAutoencoder, Pipeline or list of them
-        Fitted; of several, the :func:`mean_score`.
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`mean_score` counts.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         Rows to test.
     X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
@@ -174,8 +241,8 @@ def threshold(estimator, X_calibration, rate=0.01):
 
     Parameters
     ----------
-    estimator : ContractiveAutoencoder, Pipeline or list of them
-        Fitted; of several, the :func:`mean_score`.
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`mean_score` counts.
     X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
         Normal rows that neither training nor early stopping has seen, at least
         ``1 / rate - 1``.

@@ -2,15 +2,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from skcae import ContractiveAutoencoder, anomaly
-from skcae.anomaly import explain, p_values, threshold
+from skcae.anomaly import (
+    NeighborDistance,
+    explain,
+    mean_score,
+    p_values,
+    threshold,
+)
 
 LOADINGS = np.random.default_rng(7).standard_normal((3, 12))
 
@@ -281,3 +290,62 @@ def test_threshold_says_how_many_rows_a_rate_takes(model, rng):
     for rate in (0, 1.5, "auto"):
         with pytest.raises(ValueError, match="rate must be"):
             threshold(model, draw(rng, 98), rate)
+
+
+def test_mean_score_is_the_geometric_mean_of_the_errors(model, rng):
+    other = scaled_autoencoder(lam=1, random_state=1).fit(draw(rng, 300))
+    rows = draw(rng, 50)
+    errors = [-model.score_samples(rows), -other.score_samples(rows)]
+    together = mean_score([model, other], rows)
+    np.testing.assert_allclose(together, -np.sqrt(errors[0] * errors[1]))
+    np.testing.assert_allclose(mean_score([model], rows), model.score_samples(rows))
+
+
+def test_a_list_of_models_is_judged_by_its_mean(model, rng):
+    train = draw(rng, 300)
+    models = [model, NeighborDistance(model).fit(train)]
+    rows, calibration = draw(rng, 40), draw(rng, 99)
+    offset = threshold(models, calibration, 0.05)
+    flagged = mean_score(models, rows) < offset
+    np.testing.assert_array_equal(flagged, p_values(models, rows, calibration) <= 0.05)
+    rows[0, 3] += 5
+    explanation = explain(models, rows, calibration)
+    assert explanation["contribution"].loc[0].abs().idxmax() == "x3"
+    assert "reconstructed" not in explanation
+
+
+def test_neighbor_distance_is_that_of_the_reconstructions(model, rng):
+    train, rows = draw(rng, 300), draw(rng, 20)
+
+    def restored(rows):
+        scaled = model[0].transform(rows)
+        return model[-1].inverse_transform(model[-1].transform(scaled))
+
+    distances = np.linalg.norm(restored(rows)[:, None] - restored(train), axis=2)
+    expected = np.sort(distances, axis=1)[:, :7].mean(axis=1) ** 2 / 12
+    near = NeighborDistance(model, n_neighbors=7).fit(train)
+    np.testing.assert_allclose(near.score_samples(rows), -expected)
+    assert clone(near).n_neighbors == 7
+
+
+def test_neighbor_distance_finds_what_lies_on_the_surface_but_far_out(rng):
+    def line(positions):
+        rows = np.outer(positions, np.arange(1, 6.0))
+        return rows + 0.01 * rng.standard_normal(rows.shape)
+
+    model = ContractiveAutoencoder(
+        1, hidden_layer_sizes=(), activation="identity", lam=0, tol=0, random_state=0
+    )
+    train = line(rng.uniform(-1, 1, 500))
+    near = NeighborDistance(model.fit(train)).fit(train)
+    rows = line(np.r_[rng.uniform(-1, 1, 50), rng.uniform(2, 3, 50)])
+    far_out = np.repeat([0, 1], 50)
+    assert roc_auc_score(far_out, -near.score_samples(rows)) == 1
+    assert roc_auc_score(far_out, -model.score_samples(rows)) < 1
+
+
+def test_neighbor_distance_refuses_too_few_rows(model, rng):
+    with pytest.raises(ValueError, match="n_neighbors must be an int from 1 to 4"):
+        NeighborDistance(model).fit(draw(rng, 4))
+    with pytest.raises(NotFittedError):
+        NeighborDistance(model).score_samples(draw(rng, 4))

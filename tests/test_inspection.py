@@ -44,7 +44,8 @@ OF_FITTED = [
 
 
 def autoencoder(n_components=5, **parameters):
-    parameters = {"activation": "tanh", "max_iter": 20, "random_state": 0} | parameters
+    one_layer = {"hidden_layer_sizes": (), "activation": "tanh", "tol": 1e-4}
+    parameters = one_layer | {"max_iter": 20, "random_state": 0} | parameters
     return ContractiveAutoencoder(n_components, **parameters)
 
 

@@ -52,7 +52,8 @@ ONE_PANEL = sorted(set(DRAW) - {"LambdaPath", "TangentVectors", "TrainingCurves"
 
 
 def autoencoder(n_components=3, **parameters):
-    parameters = {"activation": "tanh", "max_iter": 8, "random_state": 0} | parameters
+    one_layer = {"hidden_layer_sizes": (), "activation": "tanh", "tol": 1e-4}
+    parameters = one_layer | {"max_iter": 8, "random_state": 0} | parameters
     return ContractiveAutoencoder(n_components, **parameters)
 
 

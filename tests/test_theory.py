@@ -30,6 +30,7 @@ def table():
 def linear(n_components, **parameters):
     return ContractiveAutoencoder(
         n_components,
+        hidden_layer_sizes=(),
         activation="identity",
         learning_rate_init=2e-3,
         batch_size=400,
@@ -109,6 +110,7 @@ def test_reconstruction_penalty_estimates_the_score(seed):
     model = ContractiveAutoencoder(
         32,
         hidden_layer_sizes=(64,),
+        activation="silu",
         penalty="reconstruction",
         tied_weights=False,
         lam=s**2,
@@ -204,6 +206,7 @@ def test_frozen_weights_do_not_contract(digits, monkeypatch):
         def fit(lam=lam):
             return ContractiveAutoencoder(
                 64,
+                hidden_layer_sizes=(),
                 activation="sigmoid",
                 tied_weights=False,
                 lam=lam,

@@ -281,7 +281,7 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
         assert np.isfinite(model.transform(X)).all(), parameters
         bound, mean_square = X.var(axis=0).mean(), np.square(X).mean()
         if bound < 1e-12 * mean_square:
-            bound = 1e-4 * mean_square  # nothing varies
+            bound = 1e-2 * mean_square  # nothing varies
         assert -model.score(X) <= 1.01 * bound, parameters
     assert len(errors) <= 50
 

@@ -24,6 +24,7 @@ BAD = {
     "penalty_method": ["closed_form", None],
     "tied_weights": [1, "yes", None],
     "noise_std": [-1, np.inf, None],
+    "trim_fraction": [1, -0.1, "auto", None],
     "learning_rate_init": [0, -1e-3, np.inf, None],
     "batch_size": [0, -1, 2.5, "full", None],
     "max_iter": [0, 1.5, None],
@@ -89,7 +90,7 @@ def test_scaler_may_miss_the_range_by_rounding(rng):
         model = make_pipeline(
             MinMaxScaler(),
             ContractiveAutoencoder(
-                2, loss="log_loss", output_activation="sigmoid", max_iter=2
+                2, loss="log_loss", output_activation="sigmoid", lam=0, max_iter=5
             ),
         ).fit(X)
         assert np.isfinite(model.score_samples(X)).all()

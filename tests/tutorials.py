@@ -20,6 +20,7 @@ PARAMETERS = {
     # 784-64 sigmoid, linear output
     "single layer": {
         "n_components": 64,
+        "hidden_layer_sizes": (),
         "activation": "sigmoid",
         "tied_weights": False,
         "lam": 784 * LAMBDAS["single layer"],
