@@ -13,6 +13,7 @@ def contractive(sizes, epochs, **parameters):
     """Our estimator, at full λ from the first step and without stopping early."""
     settings = {
         "hidden_layer_sizes": sizes[:-1],
+        "activation": "silu",
         "batch_size": 256,
         "max_iter": epochs,
         "lam_warmup": 0,

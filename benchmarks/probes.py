@@ -27,6 +27,7 @@ def run(X, held_out, lam, method, seed, epochs):
     model = ContractiveAutoencoder(
         64,
         hidden_layer_sizes=(256,),
+        activation="silu",
         lam=lam,
         penalty_method=method,
         max_iter=epochs,

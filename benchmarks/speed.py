@@ -187,7 +187,9 @@ X = np.empty((1_000_000, 50), np.float32)
 rng = np.random.default_rng(0)
 for block in np.array_split(X, 100):
     rng.standard_normal(out=block, dtype=np.float32)
-model = ContractiveAutoencoder(8, hidden_layer_sizes=(64,), max_iter=1, batch_size=256)
+model = ContractiveAutoencoder(
+    8, hidden_layer_sizes=(64,), activation="silu", max_iter=1, batch_size=256
+)
 model.fit(X[:10_000])
 before = peak()
 model.fit(X)

@@ -2,7 +2,7 @@
 
 Trains on healthy rows of the breast cancer table that scikit-learn ships, scores
 rows it has not seen, healthy and malignant, and shows the worst of them with the
-columns that give them away.
+columns that give them away, and with what would be normal there.
 """
 
 # %%
@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcae import ContractiveAutoencoder
+from skcae.anomaly import NeighborDistance, explain, mean_score
 from skcae.plotting import AnomalyScoresDisplay
 
 OUTPUT = Path(__file__).parent / "output"
@@ -44,9 +45,13 @@ scaled = scaler.transform(test)
 restored = pca.inverse_transform(pca.transform(scaled))
 pca_scores = -np.mean((scaled - restored) ** 2, axis=1)
 
+second = make_pipeline(StandardScaler(), ContractiveAutoencoder(random_state=1))
+recipe = [model, second.fit(train), NeighborDistance(model).fit(train)]
+
 print("AUROC, anomalies against unseen benign rows")
 for name, its_scores in {
     "ContractiveAutoencoder": scores,
+    "the README's recipe": mean_score(recipe, test),
     "IsolationForest": forest.score_samples(test),
     "PCA, 90 % of variance": pca_scores,
 }.items():
@@ -57,28 +62,28 @@ flagged = model.predict(test) == -1
 print(f"\nFlagged: {flagged[is_anomaly == 1].mean():.0%} of the malignant rows,")
 print(f"         {flagged[is_anomaly == 0].mean():.0%} of the unseen benign ones")
 
-# %% Why: each cell's share of its row's reconstruction error.
-errors = pd.DataFrame(
-    model[-1].feature_errors(model[:-1].transform(test)),
-    index=test.index,
-    columns=test.columns,
-)
-shares = errors.div(errors.sum(axis=1), axis=0)
+# %% Why: what each column adds to a row's error, in units of a normal row's.
+explanation = explain(model, test, unseen)
 print("\nThe five most anomalous rows, each with its three worst columns")
 worst = test.index[np.argsort(scores)[:5]]
 for row in worst:
-    columns = shares.loc[row].nlargest(3)
-    reasons = ", ".join(f"{column} ({share:.0%})" for column, share in columns.items())
-    print(f"  row {row}: {reasons}")
+    reasons = explanation.loc[row].unstack(0)
+    reasons = reasons.sort_values("contribution", key=np.abs, ascending=False)
+    print(f"\nrow {row}")
+    print(reasons.head(3).round(3).to_string())
 
 # %% One picture: the scores with the threshold, and the worst row's columns.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 AnomalyScoresDisplay.from_estimator(
     model, test, np.where(is_anomaly == 1, -1, 1), ax=left
 )
-top = shares.loc[worst[0]].nlargest(8)[::-1]
+contributions = explanation["contribution"].loc[worst[0]]
+top = contributions[contributions.abs().nlargest(8).index][::-1]
 right.barh(top.index, top, color="#D55E00")
-right.set(xlabel="share of the error", title=f"Row {worst[0]}, the most anomalous")
+right.set(
+    xlabel="contribution: errors of a median normal row; < 0: value too small",
+    title=f"Row {worst[0]}, the most anomalous",
+)
 OUTPUT.mkdir(exist_ok=True)
 figure.savefig(OUTPUT / "anomaly_detection.png", dpi=150)
 print(f"\nSaved {OUTPUT / 'anomaly_detection.png'}")

@@ -32,7 +32,10 @@ rows, curves = [], []
 for seed in range(5):
     train, held_out = train_test_split(X, random_state=seed)
     model = make_pipeline(
-        StandardScaler(), ContractiveAutoencoder(max_iter=100, random_state=seed)
+        StandardScaler(),
+        ContractiveAutoencoder(
+            64, hidden_layer_sizes=(), max_iter=100, tol=1e-4, random_state=seed
+        ),
     )
     search = GridSearchCV(
         model,

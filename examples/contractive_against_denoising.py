@@ -45,7 +45,11 @@ D = X.shape[1]
 # tutorial, but for a decoder that is smooth, as the penalty on the reconstruction
 # needs it. All models train for the same epochs.
 NETWORKS = {
-    "one layer, tied": {"n_components": 64},
+    "one layer, tied": {
+        "n_components": 64,
+        "hidden_layer_sizes": (),
+        "activation": "silu",
+    },
     "three layers, untied": {
         "n_components": 32 if FOLDER is None else 64,
         "hidden_layer_sizes": (128, 64) if FOLDER is None else (256, 128),

@@ -53,6 +53,7 @@ SIDE = int(np.sqrt(D))
 def fit(activation, lam, seed):
     return ContractiveAutoencoder(
         64,
+        hidden_layer_sizes=(),
         activation=activation,
         lam=lam,
         learning_rate_init=2e-3,

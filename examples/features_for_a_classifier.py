@@ -18,7 +18,9 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
 pipeline = make_pipeline(
     StandardScaler(),
-    ContractiveAutoencoder(n_components=128, max_iter=100, random_state=0),
+    ContractiveAutoencoder(
+        n_components=128, hidden_layer_sizes=(), max_iter=100, tol=1e-4, random_state=0
+    ),
     StandardScaler(),
     LogisticRegression(max_iter=1000),
 )

@@ -66,6 +66,7 @@ def fit(X, seed, tied_weights=False, **parameters):
     model = ContractiveAutoencoder(
         32,
         hidden_layer_sizes=(64,),
+        activation="silu",
         tied_weights=tied_weights,
         batch_size=256,
         learning_rate_init=3e-3,

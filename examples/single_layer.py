@@ -39,9 +39,11 @@ torch.set_num_threads(1)
 # λ = 1e-4 next to a squared error that is averaged over the d columns.
 model = ContractiveAutoencoder(
     K,
+    hidden_layer_sizes=(),
     activation="sigmoid",
     tied_weights=False,
     lam=1e-4 * D,
+    tol=1e-4,
     max_iter=EPOCHS,
     random_state=0,
 ).fit(X)
@@ -113,6 +115,7 @@ def train(seed, lam, frozen):
 def ours(seed, lam):
     model = ContractiveAutoencoder(
         K,
+        hidden_layer_sizes=(),
         activation="sigmoid",
         tied_weights=False,
         lam=lam * D,

@@ -61,7 +61,7 @@ NETWORKS = {
         "output_activation": "sigmoid",
         "tied_weights": False,
     },
-    "one layer, tied": {"n_components": 64},
+    "one layer, tied": {"n_components": 64, "hidden_layer_sizes": ()},
 }
 EPOCHS = {
     "max_iter": 60 if FOLDER is None else 30,
@@ -161,7 +161,9 @@ figure.savefig(OUTPUT / "standard_against_contractive.png", dpi=150)
 # %% And the tutorial's: how sensitive each row is, of three networks of the last split.
 X_train, X_test = split[:2]
 compared = {
-    name: ContractiveAutoencoder(random_state=0, **regulariser, **EPOCHS).fit(X_train)
+    name: ContractiveAutoencoder(
+        random_state=0, **NETWORKS["one layer, tied"], **regulariser, **EPOCHS
+    ).fit(X_train)
     for name, regulariser in {
         "standard": {"lam": 0},
         "contractive, λ = 0.1": {"lam": 0.1},

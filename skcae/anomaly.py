@@ -50,7 +50,7 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     explanation : DataFrame of shape (n_samples, 3 * n_features or 4 * n_features)
         Indexed as ``X``, the columns by kind and name: ``explanation["contribution"]``
         is a table of the shape of ``X``, and ``explanation.loc[row].unstack(0)`` all
-        that is said of one row.
+        that is said of one row, to sort by its "contribution" with ``key=np.abs``.
 
         - "contribution": in units of the median error of a row of ``X_normal``;
           positive if the observed value is too large, or is no number, negative if
