@@ -81,7 +81,7 @@ contributions = explanation["contribution"].loc[worst[0]]
 top = contributions[contributions.abs().nlargest(8).index][::-1]
 right.barh(top.index, top, color="#D55E00")
 right.set(
-    xlabel="contribution: errors of a median normal row; < 0: value too small",
+    xlabel="contribution, in errors of a median normal row",
     title=f"Row {worst[0]}, the most anomalous",
 )
 OUTPUT.mkdir(exist_ok=True)

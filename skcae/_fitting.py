@@ -68,7 +68,7 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
     """
     device = resolve_device(parameters.device)
     architecture = _architecture(parameters, X.shape[1])
-    means = X.mean(axis=0, dtype=np.float64)
+    means = _centre(X, parameters)
     means_loss = _constant_loss(X, means, parameters)
     generator = torch.Generator()
     if state and once:
@@ -162,6 +162,13 @@ def _seed(random_state):
     if random_state is None:
         random_state = np.random.RandomState()
     return check_random_state(random_state).randint(2**31)
+
+
+def _centre(X, parameters):
+    if parameters.trim_fraction and parameters.output_activation != "sigmoid":
+        # rows that are left out may lie so far away that they decide the means
+        return np.median(X, axis=0).astype(np.float64)
+    return X.mean(axis=0, dtype=np.float64)
 
 
 def _constant_loss(X, constant, parameters):

@@ -13,6 +13,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skcae import ContractiveAutoencoder
 from skcae._fitting import network_on_rows
+from skcae._network import Network
+from skcae._objective import Objective
 
 
 def sensitivity(model, X, rng):
@@ -373,3 +375,85 @@ def test_denoising_autoencoder_denoises_better_than_a_plain_one(digits, rng):
         return np.mean((restored - held_out) ** 2)
 
     assert error(0.8) < 0.8 * error(0)
+
+
+# Anomalies among the training rows
+
+
+@pytest.fixture(scope="module")
+def contaminated():
+    """A fifth of the rows lies elsewhere, in a cluster that is easy to learn."""
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=(800, 3)) @ rng.normal(size=(3, 10))
+    odd = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 10)) + 2
+    is_odd = np.repeat([0, 1], [800, 200])
+    X = np.vstack([normal, odd]) + 0.1 * rng.normal(size=(1000, 10))
+    return StandardScaler().fit_transform(X), is_odd
+
+
+def test_trimmed_training_learns_the_majority(contaminated):
+    X, is_odd = contaminated
+    areas = {}
+    for trim_fraction in (0, 0.4):
+        model = ContractiveAutoencoder(8, trim_fraction=trim_fraction, random_state=0)
+        areas[trim_fraction] = roc_auc_score(is_odd, -model.fit(X).score_samples(X))
+    assert areas[0.4] > 0.95
+    assert areas[0.4] > areas[0] + 0.2
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_far_outliers_neither_stop_nor_break_trimmed_training(digits, early_stopping):
+    X, *_ = digits
+    broken = X.copy()
+    broken[::10] *= 1000
+    model = ContractiveAutoencoder(
+        8,
+        trim_fraction=0.3,
+        early_stopping=early_stopping,
+        max_iter=30,
+        random_state=0,
+    ).fit(broken)
+    sound = np.arange(len(X)) % 10 > 0
+    unexplained = -model.score(X[sound]) / X[sound].var(axis=0).mean()
+    assert unexplained < 0.7
+    assert model.history_["reconstruction"][-1] < 1.5 * -model.score(X[sound])
+    model.set_params(early_stopping=False).partial_fit(broken)
+
+
+def test_objective_leaves_out_the_worst_rows():
+    network = Network((4, 2), ("identity", "identity"), True)
+    objective = Objective(network, "squared_error", 1, "exact", trim_fraction=0.25)
+    rows = torch.arange(1.0, 9.0)[:, None] * torch.ones(8, 4)
+    kept = objective.trimmed(rows.flip(0))
+    assert sorted(kept[:, 0].tolist()) == [1, 2, 3, 4, 5, 6]
+    assert len(objective.trimmed(rows[:1])) == 1
+    objective.trim_fraction = 0.0
+    assert objective.trimmed(rows) is rows
+
+
+# What the defaults are made of
+
+
+def test_code_of_relu_layers_is_silu_unless_told(digits):
+    X, *_ = digits
+
+    def layers(**parameters):
+        model = ContractiveAutoencoder(4, max_iter=1, random_state=0, **parameters)
+        encoder = model.fit(X[:100]).to_module().encoder
+        return [type(layer).__name__ for layer in encoder[1::2]]
+
+    assert layers() == ["ReLU", "SiLU"]
+    assert layers(code_activation="relu") == ["ReLU", "ReLU"]
+    assert layers(activation="tanh") == ["Tanh", "Tanh"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_tables_have_thresholds_for_new_rows(seed):
+    X, y = load_breast_cancer(return_X_y=True)
+    benign = np.random.default_rng(seed).permutation(X[y == 1])
+    model = make_pipeline(StandardScaler(), ContractiveAutoencoder(random_state=0))
+    model.fit(benign[:150])
+    assert np.mean(model.predict(benign[150:]) == -1) < 0.1
+    assert np.mean(model.predict(X[y == 0]) == -1) > 0.4
+    again = model[-1].offset_
+    assert model.fit(benign[:150])[-1].offset_ == again
