@@ -54,9 +54,8 @@ class ContractiveAutoencoder(
             default="relu"
         Activation of the hidden layers.
     code_activation, decoder_activation : same choices or None, default=None
-        Activation of the code, and of the decoder's hidden layers; None for the
-        same as ``activation``, except that the code of "relu" is "silu", whose
-        units do not die.
+        Activation of the code, and of the decoder's hidden layers; None for the same
+        as ``activation``, but "silu", whose units do not die, for a code of "relu".
     output_activation : {"identity", "sigmoid"}, default="identity"
         Activation of the reconstruction. "sigmoid" is for columns in [0, 1].
     loss : {"squared_error", "log_loss"}, default="squared_error"
@@ -88,8 +87,8 @@ class ContractiveAutoencoder(
         of the columns: a denoising autoencoder, alone (``lam=0``) or together
         with λ. The Jacobian is then taken at the noisy row.
     trim_fraction : float in [0, 1), default=0
-        Share of each batch, the rows that are reconstructed worst, that a step
-        leaves out: for training rows that hold anomalies, at least their share.
+        Share of each batch, the worst reconstructed, that a step leaves out: for
+        training rows that hold anomalies, at least their share.
     learning_rate_init : float, default=0.001
         Learning rate of Adam. Recovery may lower it, see ``history_``.
     batch_size : int or "auto", default="auto"
@@ -119,10 +118,9 @@ class ContractiveAutoencoder(
         Whether :meth:`fit` starts from the weights of the last fit. ``n_iter_``
         and ``history_`` then go on, and λ does not warm up again.
     contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of the training rows to call outliers. "auto" calls rows whose error
-        exceeds Tukey's upper fence on the logarithms of the training errors; for
-        30 to 999 rows, on those of a third of the rows, by a second network that
-        is trained on the others.
+        Share of the training rows to call outliers. "auto" calls what exceeds Tukey's
+        upper fence on the logarithms of the training errors; for 30 to 999 rows, on
+        those of a third of them, by a second network trained on the others.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches, noise and probes. Global random states are
         neither read nor changed.
@@ -147,8 +145,8 @@ class ContractiveAutoencoder(
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of all layers, in float64.
     offset_ : float
-        Threshold: a row whose score lies below it is an outlier. It lies midway
-        between two training scores and may be assigned without a refit.
+        Threshold: a row whose score lies below it is an outlier. It may be assigned
+        without a refit.
     n_iter_ : int
         Epochs trained.
     loss_curve_ : list of float
@@ -366,11 +364,9 @@ class ContractiveAutoencoder(
         scores = self._score_rows(X)
         if self.contamination == "auto":
             unseen = unseen_scores(self, X) if rows == "new" else None
-            # rows of a stream are too new to the network to be learnt by heart
-            n_directions = (
-                0 if rows == "stream" else min(self.n_components_, X.shape[1])
-            )
-            self.offset_ = auto_offset(scores, n_directions, unseen)
+            # a stream's rows are too new to be learnt by heart
+            kept = 0 if rows == "stream" else min(self.n_components_, X.shape[1])
+            self.offset_ = auto_offset(scores, kept, unseen)
         else:
             self.offset_ = quantile_offset(scores, self.contamination)
         return mean_of_least(-scores, self.trim_fraction)
