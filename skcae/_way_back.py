@@ -33,18 +33,10 @@ def way_back(estimator, X, rows):
         return lambda rows: rows
 
     def back(rows):
-        with warnings.catch_warnings():
-            # some scalers ask their own output for the names of their input
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
-            return np.asarray(front.inverse_transform(rows))
+        return np.asarray(_inverse(front, rows))
 
     try:
-        there = back(rows)
-        if hasattr(X, "columns"):
-            there = pd.DataFrame(there, columns=X.columns)
-        again = np.asarray(front.transform(there))
-        # a FunctionTransformer without an inverse takes the identity for it
-        undone = np.allclose(again, rows, rtol=1e-3, atol=1e-3)
+        undone = _is_undone(front, back(rows), X, rows)
         reason = "their inverse_transform does not undo their transform"
     except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
         undone, reason = False, str(error)
@@ -69,25 +61,33 @@ def reconstructed(estimator, X, table):
     rows = inputs.reconstruct()
     if front is not None:
         try:
-            again = front.transform(_like(X, _undo(front, inputs.rows), table))
-            if not np.allclose(again, inputs.rows, rtol=1e-3, atol=1e-3):
+            if not _is_undone(front, _undo(front, inputs.rows), X, inputs.rows):
                 return None
             rows = _undo(front, rows)
         except (AttributeError, NotImplementedError, TypeError, ValueError):
             return None
-    return _as_frame(rows, table)
+    return _frame(rows, table.columns).set_axis(table.index)
 
 
-def _like(X, rows, table):
-    if not hasattr(X, "columns"):
-        return np.asarray(rows)
-    return _as_frame(rows, table)
+def _is_undone(front, there, X, rows):
+    """Whether the steps lead from there to the rows again."""
+    there = _frame(there, X.columns) if hasattr(X, "columns") else np.asarray(there)
+    again = front.transform(there)
+    # a FunctionTransformer without an inverse takes the identity for it
+    return np.allclose(again, rows, rtol=1e-3, atol=1e-3)
 
 
-def _as_frame(rows, table):
+def _frame(rows, columns):
     frame = pd.DataFrame(rows)
-    frame.index, frame.columns = table.index, table.columns
+    frame.columns = columns
     return frame
+
+
+def _inverse(step, rows):
+    with warnings.catch_warnings():
+        # some scalers ask their own output for the names of their input
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        return step.inverse_transform(rows)
 
 
 def _undo(step, rows):
@@ -107,10 +107,7 @@ def _undo(step, rows):
         rows = np.clip(np.rint(rows), 0, highest)
     elif isinstance(step, OneHotEncoder) and step.drop is not None:
         rows = np.where(rows > 0.5, 1.0, 0.0)
-    with warnings.catch_warnings():
-        # some scalers ask their own output for the names of their input
-        warnings.filterwarnings("ignore", "X does not have valid feature names")
-        return step.inverse_transform(rows)
+    return _inverse(step, rows)
 
 
 def _undo_columns(step, rows):
@@ -119,7 +116,7 @@ def _undo_columns(step, rows):
     table = {}
     for name, transformer, columns in step.transformers_:
         part = rows[:, step.output_indices_[name]]
-        if isinstance(transformer, str) and transformer == "drop" or not part.size:
+        if part.size == 0:  # dropped
             continue
         chosen = _chosen(names, columns)
         table |= dict(zip(chosen, np.asarray(_undo(transformer, part)).T, strict=True))
