@@ -54,19 +54,20 @@ def way_back(estimator, X, rows):
 def reconstructed(estimator, X, table):
     """Reconstructions as a DataFrame like ``table``, the rows X as a DataFrame.
 
-    None where a step before the autoencoder cannot be undone.
+    None where the estimator is not ours, or a step before it cannot be undone.
     """
-    inputs = Inputs(estimator, X)
     front = front_of(estimator)
-    rows = inputs.reconstruct()
-    if front is not None:
-        try:
+    # steps fail in ways of their own to undo what they have not done
+    try:
+        inputs = Inputs(estimator, X)
+        rows = inputs.reconstruct()
+        if front is not None:
             if not _is_undone(front, _undo(front, inputs.rows), X, inputs.rows):
                 return None
             rows = _undo(front, rows)
-        except (AttributeError, NotImplementedError, TypeError, ValueError):
-            return None
-    return _frame(rows, table.columns).set_axis(table.index)
+        return _frame(rows, table.columns).set_axis(table.index)
+    except Exception:
+        return None
 
 
 def _is_undone(front, there, X, rows):
@@ -79,6 +80,8 @@ def _is_undone(front, there, X, rows):
 
 def _frame(rows, columns):
     frame = pd.DataFrame(rows)
+    if set(columns) & set(frame.columns):  # named already, perhaps in another order
+        return frame.reindex(columns=columns)
     frame.columns = columns
     return frame
 
@@ -106,8 +109,21 @@ def _undo(step, rows):
         highest = [len(categories) - 1 for categories in step.categories_]
         rows = np.clip(np.rint(rows), 0, highest)
     elif isinstance(step, OneHotEncoder) and step.drop is not None:
-        rows = np.where(rows > 0.5, 1.0, 0.0)
+        rows = _most_likely(step, rows)
     return _inverse(step, rows)
+
+
+def _most_likely(encoder, rows):
+    """Zeros and a one for each column encoded, no one for the category dropped."""
+    chosen, start = np.zeros_like(rows), 0
+    for categories, dropped in zip(encoder.categories_, encoder.drop_idx_, strict=True):
+        stop = start + len(categories) - (dropped is not None)
+        part = rows[:, start:stop]
+        best = part.argmax(axis=1)
+        wins = part.max(axis=1) > (-np.inf if dropped is None else 1 - part.sum(axis=1))
+        chosen[np.arange(len(rows)), start + best] = wins
+        start = stop
+    return chosen
 
 
 def _undo_columns(step, rows):

@@ -8,18 +8,25 @@ import math
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import (
+    is_bool_dtype,
+    is_datetime64_any_dtype,
+    is_numeric_dtype,
+    is_timedelta64_dtype,
+)
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
-from skcae._inputs import Inputs, check_count, check_positive, index_of
+from skcae._inputs import Inputs, check_count, check_positive, index_of, spread
 from skcae._way_back import reconstructed
 
 __all__ = ["NeighborDistance", "explain", "mean_score", "p_values", "threshold"]
 
 # Fewer rows do not show what is normal.
 _MIN_NORMAL_ROWS = 20
+# Of the spread of reconstructions: distances below tell nothing apart.
+_RESOLUTION = 1e-3
 # Cells of the rows that are scored at once.
 _BLOCK_CELLS = 2**22
 
@@ -42,8 +49,10 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
         At least 20 rows, most of them normal, that training has not seen. None for
         ``X`` itself.
     n_values : int, default=10
-        Values to try in each column: so many quantiles of the numbers in
-        ``X_normal``, or the most frequent of the categories, strings and booleans.
+        Values to try in each column: so many quantiles of the numbers and dates in
+        ``X_normal``, or the most frequent of the categories, strings and booleans;
+        and a missing one if as many are missing. All rows are scored with each value
+        in each column, so explain the rows that matter.
 
     Returns
     -------
@@ -53,13 +62,13 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
         that is said of one row, to sort by its "contribution" with ``key=np.abs``.
 
         - "contribution": in units of the median error of a row of ``X_normal``;
-          positive if the observed value is too large, or is no number, negative if
-          it is too small, and 0 if no value is better.
+          positive if the observed value is too large, or is no number or date,
+          negative if it is too small, and 0 if no value is better.
         - "observed": ``X``.
         - "expected": the best value, or the observed one if none is better.
         - "reconstructed": what the autoencoder returns, in the columns of ``X``;
           nan where a ``ColumnTransformer`` drops the column. Missing altogether for
-          several models, or if a step before the autoencoder has no
+          several or other models, or if a step before the autoencoder has no
           ``inverse_transform`` that undoes it.
 
     Raises
@@ -76,10 +85,9 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     rows = _frame(X)
     normal = rows if X_normal is None else _frame(X_normal)
     _check_normal(rows, normal, X_normal is None)
-    as_given = (lambda rows: rows) if hasattr(X, "columns") else pd.DataFrame.to_numpy
 
     def error(rows):
-        return -_scores(estimator, as_given(rows))
+        return -_scores(estimator, _as_given(rows, X))
 
     errors, unit = error(rows), np.median(error(normal))
     if not unit > 0:
@@ -91,8 +99,14 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     for position, column in enumerate(rows.columns):
         observed = rows.iloc[:, position]
         values = _frequent_values(normal.iloc[:, position], n_values)
+        if values.empty:
+            contributions[column], expected[column] = np.zeros(len(rows)), observed
+            continue
         least, best = _best_value(error, rows, position, values)
         better = least < errors
+        if isinstance(observed.dtype, pd.CategoricalDtype):
+            # rows loaded apart have categories apart
+            observed, values = observed.astype(object), values.astype(object)
         expected[column] = observed.where(~better, values.take(best).array)
         fall = np.where(better, errors - least, 0) / unit
         if _is_number(observed):
@@ -127,6 +141,9 @@ class NeighborDistance(BaseEstimator):
     neighbors_ : NearestNeighbors
         Of the reconstructions, in the units of the autoencoder's input. It keeps one
         for each row.
+    resolution_ : float
+        Shorter distances count as this one, a thousandth of the spread: rows that
+        repeat, as in tables of categories, are no nearer than near.
     """
 
     def __init__(self, estimator, *, n_neighbors=5):
@@ -151,6 +168,7 @@ class NeighborDistance(BaseEstimator):
         rows = Inputs(self.estimator, X).reconstruct()
         check_count("n_neighbors", self.n_neighbors, len(rows))
         self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors).fit(rows)
+        self.resolution_ = _RESOLUTION * spread(rows)
         return self
 
     def score_samples(self, X):
@@ -169,7 +187,8 @@ class NeighborDistance(BaseEstimator):
         """
         check_is_fitted(self)
         rows = Inputs(self.estimator, X).reconstruct()
-        return -(self.neighbors_.kneighbors(rows)[0].mean(axis=1) ** 2) / rows.shape[1]
+        distances = self.neighbors_.kneighbors(rows)[0].mean(axis=1)
+        return -(np.maximum(distances, self.resolution_) ** 2) / rows.shape[1]
 
 
 def mean_score(estimators, X):
@@ -189,10 +208,21 @@ def mean_score(estimators, X):
     -------
     scores : ndarray of shape (n_samples,)
         As ``score_samples`` gives them: higher is more normal.
+
+    Raises
+    ------
+    ValueError
+        If the estimators are no list, or score above 0.
     """
-    tiny = np.finfo(float).tiny
-    logs = [np.log(np.maximum(-model.score_samples(X), tiny)) for model in estimators]
-    return -np.exp(np.mean(logs, axis=0))
+    if not isinstance(estimators, list | tuple) or len(estimators) == 0:
+        raise ValueError(f"estimators must be a list of models; got {estimators!r}.")
+    errors = np.stack([-model.score_samples(X) for model in estimators])
+    if np.any(errors < 0):
+        raise ValueError(
+            "estimators must have scores that are minus an error, of at most 0: "
+            "others have no geometric mean."
+        )
+    return -np.exp(np.mean(np.log(np.maximum(errors, np.finfo(float).tiny)), axis=0))
 
 
 def p_values(estimator, X, X_calibration):
@@ -253,7 +283,7 @@ def threshold(estimator, X_calibration, rate=0.01):
     -------
     offset : float
         The k-th lowest of the n calibration scores, where k is ``rate * (n + 1)``
-        rounded down.
+        rounded down; inf for ``rate=1``.
 
     Raises
     ------
@@ -269,7 +299,7 @@ def threshold(estimator, X_calibration, rate=0.01):
             f"X_calibration has {len(scores)} rows: a rate of {rate} takes at least "
             f"{math.ceil(1 / rate) - 1}. Give more, or ask for a larger rate."
         )
-    return float(scores[min(rank, len(scores)) - 1])
+    return float(scores[rank - 1]) if rank <= len(scores) else np.inf
 
 
 def _scores(estimator, X):
@@ -279,12 +309,23 @@ def _scores(estimator, X):
 
 
 def _frame(X):
-    if hasattr(X, "columns"):
-        return X if isinstance(X, pd.DataFrame) else X.to_pandas()
+    if isinstance(X, pd.DataFrame):
+        return X.infer_objects()
+    if hasattr(X, "columns"):  # polars
+        return pd.DataFrame(X.to_dict(as_series=False))
     X = np.asarray(X)
     if X.ndim != 2:
         raise ValueError(f"Rows must come as a 2D table; got an array of {X.ndim}D.")
-    return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    names = [f"x{i}" for i in range(X.shape[1])]
+    # numbers beside strings are objects in an array
+    return pd.DataFrame(X, columns=names).infer_objects()
+
+
+def _as_given(rows, X):
+    """A DataFrame as the kind of table that X is."""
+    if isinstance(X, pd.DataFrame):
+        return rows
+    return type(X)(rows.to_dict("list")) if hasattr(X, "columns") else rows.to_numpy()
 
 
 def _check_normal(rows, normal, is_rows):
@@ -296,11 +337,16 @@ def _check_normal(rows, normal, is_rows):
             "has not seen."
         )
     if list(rows.columns) != list(normal.columns):
-        raise ValueError("X_normal must have the columns of X, in the same order.")
+        raise ValueError(
+            "X_normal must have the columns of X, in the same order, and their names "
+            "if these have any."
+        )
 
 
 def _is_number(column):
-    return is_numeric_dtype(column) and not is_bool_dtype(column)
+    """Whether values are larger or smaller than others."""
+    is_date = is_datetime64_any_dtype(column) or is_timedelta64_dtype(column)
+    return is_date or (is_numeric_dtype(column) and not is_bool_dtype(column))
 
 
 def _frequent_values(column, n_values):
@@ -311,6 +357,9 @@ def _frequent_values(column, n_values):
         values = column.quantile(shares, interpolation="nearest").drop_duplicates()
     else:
         values = column.value_counts().index[:n_values].to_series()
+    missing = column[column.isna()]
+    if len(missing) * n_values >= len(column):
+        values = pd.concat([values.astype(object), missing[:1].astype(object)])
     return values.astype(column.dtype).reset_index(drop=True)
 
 

@@ -5,14 +5,22 @@ from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+from sklearn.svm import OneClassSVM
 
 from skcae import ContractiveAutoencoder, anomaly
+from skcae._way_back import _undo
 from skcae.anomaly import (
     NeighborDistance,
     explain,
@@ -349,3 +357,143 @@ def test_neighbor_distance_refuses_too_few_rows(model, rng):
         NeighborDistance(model).fit(draw(rng, 4))
     with pytest.raises(NotFittedError):
         NeighborDistance(model).score_samples(draw(rng, 4))
+
+
+# Tables as they come
+
+
+def contributions_of_first(model, rows, normal):
+    explanation = explain(model, rows, normal)
+    return explanation["contribution"].iloc[0].abs(), explanation["expected"].iloc[0]
+
+
+def test_missing_is_tried_where_it_is_normal(rng):
+    n = 400
+    coupon = np.where(rng.random(n) < 0.1, "X", None).astype(object)
+    table = pd.DataFrame({"a": rng.normal(size=n), "coupon": coupon})
+    table["refund"] = np.where(rng.random(n) < 0.1, 5.0, np.nan)
+    front = ColumnTransformer(
+        [
+            ("number", StandardScaler(), ["a"]),
+            ("category", OneHotEncoder(sparse_output=False), ["coupon"]),
+            ("gaps", SimpleImputer(strategy="constant", fill_value=0), ["refund"]),
+        ]
+    )
+    model = make_pipeline(front, scaled_autoencoder()[-1]).fit(table)
+    rows = table.iloc[:50].copy()
+    rows.loc[0, ["coupon", "refund"]] = [None, 1000.0]
+    contributions, expected = contributions_of_first(model, rows, table)
+    assert contributions.idxmax() == "refund"
+    assert np.isnan(expected["refund"])
+
+
+def test_categories_of_rows_loaded_apart_may_differ(mixed, staff):
+    rows = staff[400:].assign(job=staff["job"][400:].astype("category"))
+    rows = rows[rows["job"] != "clerk"].copy()
+    rows["job"] = rows["job"].cat.remove_unused_categories()
+    normal = staff[400:].assign(job=staff["job"][400:].astype("category"))
+    rows.iloc[0, rows.columns.get_loc("pay")] = 90.0
+    contributions, _ = contributions_of_first(mixed, rows, normal)
+    assert contributions.idxmax() == "pay"
+
+
+def test_dates_have_quantiles_and_signs(rng):
+    days = pd.date_range("2020-01-01", periods=400, freq="D")
+    table = pd.DataFrame({"day": days, "count": np.arange(400) + rng.normal(size=400)})
+
+    def as_numbers(table):
+        return np.c_[table["day"].astype("int64") / 1e17, table["count"]]
+
+    model = make_pipeline(FunctionTransformer(as_numbers), StandardScaler())
+    model = make_pipeline(*model, scaled_autoencoder(max_iter=100)[-1]).fit(table)
+    rows = table.iloc[[300, 50]].copy()
+    rows["day"] = days[[20, 350]]
+    explanation = explain(model, rows, table, n_values=20)
+    assert explanation["contribution"]["day"].iloc[0] < 0  # too early
+    assert explanation["contribution"]["day"].iloc[1] > 0
+    assert explanation["expected"]["day"].iloc[0] > days[200]
+
+
+def test_numbers_beside_strings_in_an_array_stay_numbers(staff, mixed):
+    front = ColumnTransformer(
+        [
+            ("numbers", StandardScaler(), [1, 3, 5]),
+            ("job", OneHotEncoder(sparse_output=False), [0]),
+        ]
+    )
+    model = ContractiveAutoencoder(max_iter=50, random_state=0)
+    X = staff.to_numpy()
+    explanation = explain(make_pipeline(front, model).fit(X), X)
+    assert (explanation["contribution"]["x1"] < 0).any()
+    assert (explanation["reconstructed"]["x0"] == X[:, 0]).mean() > 0.95
+
+
+def test_columns_may_come_in_another_order(mixed, staff):
+    rows = staff[400:]
+    explanation = explain(mixed, rows)
+    turned = explain(mixed, rows[rows.columns[::-1]])
+    for kind in ("contribution", "reconstructed"):
+        pd.testing.assert_frame_equal(turned[kind][rows.columns], explanation[kind])
+
+
+@pytest.mark.parametrize("drop", ["first", "if_binary", None])
+def test_reconstructed_category_is_the_most_likely(drop, rng):
+    table = pd.DataFrame(
+        {"c": rng.choice(list("abcd"), 200), "b": rng.random(200) < 0.5}
+    )
+    encoder = OneHotEncoder(sparse_output=False, drop=drop).fit(table)
+    vague = encoder.transform(table) * 0.3
+    kept = _undo(encoder, vague + 0.02)
+    if drop == "first":  # 0.3 is less than what is left for the first
+        assert (np.asarray(kept)[:, 0] == "a").all()
+    else:
+        np.testing.assert_array_equal(np.asarray(kept)[:, 0], table["c"])
+    sure = np.asarray(_undo(encoder, encoder.transform(table) * 0.9 + 0.01))
+    np.testing.assert_array_equal(sure, table.to_numpy())
+
+
+def test_polars_and_models_of_others_are_explained(rng):
+    polars = pytest.importorskip("polars")
+    X = pd.DataFrame(draw(rng, 100), columns=list("abcdefghijkl"))
+    expected = explain(scaled_autoencoder().fit(X), X)
+    table = polars.DataFrame(X.to_dict("list"))
+    np.testing.assert_allclose(
+        explain(scaled_autoencoder().fit(table), table), expected
+    )
+    X.iloc[0, 3] = 20
+    forest = IsolationForest(random_state=0).fit(X)
+    explanation = explain(forest, X)
+    assert "reconstructed" not in explanation
+    assert explanation["contribution"].iloc[0].abs().idxmax() == "d"
+
+
+def test_columns_without_a_value_do_not_contribute(model, rng):
+    X = pd.DataFrame(draw(rng, 100))
+    front = SimpleImputer(keep_empty_features=True)
+    pipeline = make_pipeline(front, ContractiveAutoencoder(max_iter=5, random_state=0))
+    normal = X.copy()
+    normal[3] = np.nan
+    explanation = explain(pipeline.fit(X.to_numpy()), X.to_numpy(), normal.to_numpy())
+    assert np.isfinite(explanation["contribution"]).all(axis=None)
+
+
+def test_repeated_rows_do_not_silence_the_other_models(rng):
+    X = rng.integers(0, 3, size=(500, 4)).astype(float)
+    model = scaled_autoencoder().fit(X)
+    models = [model, NeighborDistance(model).fit(X)]
+    scores = mean_score(models, X)
+    assert scores.max() < -1e-12
+    assert explain(models, X)["contribution"].abs().max(axis=None) < 1e6
+
+
+def test_mean_score_refuses_what_has_no_geometric_mean(model, rng):
+    X = draw(rng, 30)
+    for wrong in (model, []):
+        with pytest.raises(ValueError, match="estimators must be a list"):
+            mean_score(wrong, X)
+    with pytest.raises(ValueError, match="of at most 0"):
+        mean_score([OneClassSVM().fit(X)], X)
+
+
+def test_a_rate_of_one_flags_all(model, rng):
+    assert threshold(model, draw(rng, 5), 1) == np.inf
