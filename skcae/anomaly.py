@@ -359,7 +359,8 @@ def _frequent_values(column, n_values):
         values = column.value_counts().index[:n_values].to_series()
     missing = column[column.isna()]
     if len(missing) * n_values >= len(column):
-        values = pd.concat([values.astype(object), missing[:1].astype(object)])
+        values = np.array([*values, missing.iloc[0]], dtype=object)
+        values = pd.Series(values)
     return values.astype(column.dtype).reset_index(drop=True)
 
 
