@@ -13,7 +13,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from skcae import _jacobian
-from skcae._batches import Rows, blocks
+from skcae._batches import Rows, map_blocks
 from skcae._network import Network
 from skcae._objective import Objective, constant_losses, mean_of_least
 from skcae._training import Settings, Trainer
@@ -174,11 +174,12 @@ def _centre(X, parameters):
 def _constant_loss(X, constant, parameters):
     """Loss per cell where every row is reconstructed as the same constant."""
     constant = torch.from_numpy(constant)
-    losses = [
-        constant_losses(parameters.loss, rows, constant).mean(1).numpy()
-        for rows in blocks(X, X.shape[1], _CPU)
-    ]
-    return mean_of_least(np.concatenate(losses), parameters.trim_fraction)
+
+    def losses(rows):
+        return constant_losses(parameters.loss, rows, constant).mean(1)
+
+    by_row = map_blocks(losses, X, X.shape[1], _CPU)
+    return mean_of_least(by_row, parameters.trim_fraction)
 
 
 def _unit(means, means_loss, loss):

@@ -61,6 +61,8 @@ def constant_losses(loss, rows, constant):
 
 def mean_of_least(losses, trim_fraction):
     """Mean of an ndarray of losses but for the share of the largest."""
+    if trim_fraction == 0:
+        return float(losses.mean())
     n_kept = n_untrimmed(len(losses), trim_fraction)
     return float(np.partition(losses, n_kept - 1)[:n_kept].mean())
 

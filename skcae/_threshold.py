@@ -125,8 +125,10 @@ def training_optimism(n_samples, n_directions):
 
 
 def _fence(scores, n_ranges):
-    log_errors = np.log(np.maximum(-scores, np.finfo(float).tiny))
-    low, high = np.quantile(log_errors, [0.25, 0.75])
+    log_errors = -scores
+    np.maximum(log_errors, np.finfo(float).tiny, out=log_errors)
+    np.log(log_errors, out=log_errors)
+    low, high = np.quantile(log_errors, [0.25, 0.75], overwrite_input=True)
     return float(np.exp(high + n_ranges * (high - low)))
 
 
