@@ -1,5 +1,6 @@
 """How every benchmark measures, prints and writes."""
 
+import argparse
 import json
 import platform
 import statistics
@@ -14,6 +15,15 @@ from skcae import __version__
 # The threads of one library spin for a while after its last product, and would
 # slow down the rival that comes next.
 _PAUSE_SECONDS = 0.2
+
+
+def parser(doc):
+    """Command line of a benchmark, whose help is its docstring."""
+    arguments = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--out", help="JSON file for every figure")
+    return arguments
 
 
 def seconds(function):

@@ -4,14 +4,13 @@ Half of the normal rows train, the others and all anomalies are scored, seed by 
 mean and standard deviation of the training rows scale both. With --contaminated every
 method trains on all rows, anomalies among them, and scores the same rows.
 
-    python -m benchmarks.anomaly --data FOLDER   npz files of ADBench, fifteen minutes
+    python -m benchmarks.anomaly --data FOLDER   npz files of ADBench, three minutes
     python -m benchmarks.anomaly --quick         what scikit-learn ships, one minute
-    ... --contaminated                           train on everything
+    ... --contaminated                           train on everything, a quarter hour
     ... --methods defaults kNN                   some of the methods only
     ... --out F                                  every figure as JSON, too
 """
 
-import argparse
 import time
 import warnings
 from functools import partial
@@ -26,7 +25,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._data import adbench, shipped
-from benchmarks._report import setting, write
+from benchmarks._report import parser, setting, write
 from benchmarks._rivals import pyod_autoencoder
 from skcae import ContractiveAutoencoder
 from skcae.anomaly import NeighborDistance, mean_score
@@ -50,11 +49,11 @@ def _defaults(train, test, seed, **parameters):
 
 def _recipe(train, test, seed, **parameters):
     """As README.md publishes it, for normal rows and for contaminated ones."""
+    # no network of its own for a threshold that only one of them would have
+    parameters["contamination"] = 0.1
     if test is train:
         models = [_network(train, seed, **each | parameters) for each in CONTAMINATED]
     else:
-        # no network of its own for a threshold that only one of them would have
-        parameters["contamination"] = 0.1
         models = [_network(train, seed + 10 * k, **parameters) for k in range(2)]
         models.append(NeighborDistance(models[0]).fit(train))
     return -mean_score(models, test)
@@ -171,18 +170,17 @@ def _compare(method, differences):
 
 def main():
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    arguments = parser(__doc__)
+    arguments.add_argument("--data", help="folder with the tables of ADBench")
+    arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--contaminated", action="store_true")
+    arguments.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=list(METHODS)
     )
-    parser.add_argument("--data", help="folder with the tables of ADBench")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--contaminated", action="store_true")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--out", help="JSON file for every figure")
-    options = parser.parse_args()
+    arguments.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    options = arguments.parse_args()
     if not (options.data or options.quick):
-        parser.error("--data FOLDER or --quick is needed")
+        arguments.error("--data FOLDER or --quick is needed")
     conditions = setting(contaminated=options.contaminated)
     warnings.simplefilter("ignore")  # what a method says of a table is not compared
     methods = list(options.methods)

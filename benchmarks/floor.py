@@ -9,14 +9,13 @@ and curvature too, each written and read once; and Adam's nine passes over param
     python -m benchmarks.floor --out F    as JSON, too
 """
 
-import argparse
 import statistics
 import warnings
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._report import seconds, setting, table, write
+from benchmarks._report import parser, seconds, setting, table, write
 from benchmarks._rivals import contractive
 from skcae._jacobian import multiplications
 
@@ -64,12 +63,9 @@ def step(sizes, batch):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", help="JSON file")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=2)
+    options = arguments.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(options.threads)
     rates = machine()

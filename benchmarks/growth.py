@@ -10,7 +10,6 @@ exponent is 1: rows, columns, units of a layer and layers each enter once.
     python -m benchmarks.growth --out F.json    the raw times, too
 """
 
-import argparse
 import warnings
 from functools import partial
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._report import seconds, setting, table, write
+from benchmarks._report import parser, seconds, setting, table, write
 from benchmarks._rivals import contractive
 
 # name: sizes, and what they make of (rows, columns, layers of the encoder)
@@ -71,14 +70,11 @@ def draw(results, path):
 
 def main():
     """Print the exponents."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--plot", help="file for the picture")
-    parser.add_argument("--out", help="JSON file for the times")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--plot", help="file for the picture")
+    options = arguments.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(options.threads)
     conditions = setting(threads=options.threads)

@@ -8,15 +8,13 @@ and the same rule.
     python -m benchmarks.path --out F    as JSON, too
 """
 
-import argparse
-
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._report import seconds, setting, write
+from benchmarks._report import parser, seconds, setting, write
 from skcae import ContractiveAutoencoder
 from skcae.inspection import lambda_path
 from skcae.metrics import denoising_score, largest_lam_within_one_standard_error
@@ -48,12 +46,9 @@ def compare(X, seed):
 
 def main():
     """Print one line a seed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", help="JSON file")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--quick", action="store_true")
+    options = arguments.parse_args()
     conditions = setting()
     X, _ = load_digits(return_X_y=True)
     rows = []

@@ -10,12 +10,11 @@ seeds, and evaluates the objective of both with the exact penalty on held-out im
 Without --data, MNIST is fetched from OpenML.
 """
 
-import argparse
 import statistics
 import time
 
 from benchmarks._data import mnist
-from benchmarks._report import setting, write
+from benchmarks._report import parser, setting, write
 from skcae import ContractiveAutoencoder
 
 LAMS, SEEDS = (0.1, 1.0), (0, 1, 2)
@@ -49,13 +48,10 @@ def run(X, held_out, lam, method, seed, epochs):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", help="folder with MNIST")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", help="JSON file for every run")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--data", help="folder with MNIST")
+    arguments.add_argument("--quick", action="store_true")
+    options = arguments.parse_args()
     n, epochs = (2000, 3) if options.quick else (60_000, 10)
     X, _ = mnist(options.data)
     X, held_out = X[:n], X[60_000:]

@@ -12,7 +12,6 @@ it runs fewer steps, both count by the step.
 PyOD is measured where it is installed.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from benchmarks._report import interleaved, ratios, setting, table, write
+from benchmarks._report import interleaved, parser, ratios, setting, table, write
 from benchmarks._rivals import (
     AutogradExact,
     TutorialLoop,
@@ -233,15 +232,12 @@ def contests(quick, device):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="about three minutes")
-    parser.add_argument("--pairs", type=int, help="interleaved pairs (2 or 9)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", help="JSON file for the raw times")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--quick", action="store_true", help="about three minutes")
+    arguments.add_argument("--pairs", type=int, help="interleaved pairs (2 or 9)")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--device", default="cpu")
+    options = arguments.parse_args()
     n_pairs = options.pairs or (2 if options.quick else 9)
 
     warnings.simplefilter("ignore", ConvergenceWarning)

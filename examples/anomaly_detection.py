@@ -45,7 +45,9 @@ scaled = scaler.transform(test)
 restored = pca.inverse_transform(pca.transform(scaled))
 pca_scores = -np.mean((scaled - restored) ** 2, axis=1)
 
-second = make_pipeline(StandardScaler(), ContractiveAutoencoder(random_state=10))
+second = make_pipeline(
+    StandardScaler(), ContractiveAutoencoder(contamination=0.1, random_state=10)
+)
 recipe = [model, second.fit(train), NeighborDistance(model).fit(train)]
 
 print("AUROC, anomalies against unseen benign rows")

@@ -352,20 +352,20 @@ class ContractiveAutoencoder(
         self.n_components_ = fitted.state["architecture"]["sizes"][-1]
         self.penalty_method_ = fitted.penalty_method
         self._state, self._loss = fitted.state, self.loss
-        loss = self._set_offset(X, "stream" if once else "resumed" if resume else "new")
+        loss = self._set_offset(X, resume, once)
         if not once:
             advise = partial(_validation.cure, X, parameters, self._names())
             unit = fitted.state["unit"]
             _validation.compare_with_means(loss, fitted.means_loss, unit, advise)
         return self
 
-    def _set_offset(self, X, rows):
+    def _set_offset(self, X, resume, once):
         """Place the threshold by the scores of the rows; return their mean loss."""
         scores = self._score_rows(X)
         if self.contamination == "auto":
-            unseen = unseen_scores(self, X) if rows == "new" else None
+            unseen = None if resume or once else unseen_scores(self, X)
             # a stream's rows are too new to be learnt by heart
-            kept = 0 if rows == "stream" else min(self.n_components_, X.shape[1])
+            kept = 0 if once else min(self.n_components_, X.shape[1])
             self.offset_ = auto_offset(scores, kept, unseen)
         else:
             self.offset_ = quantile_offset(scores, self.contamination)

@@ -68,8 +68,8 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
     """
     device = resolve_device(parameters.device)
     architecture = _architecture(parameters, X.shape[1])
-    means = _centre(X, parameters)
-    means_loss = _constant_loss(X, means, parameters)
+    centre = _centre(X, parameters)
+    means_loss = _constant_loss(X, centre, parameters)
     generator = torch.Generator()
     if state and once:
         generator.set_state(torch.from_numpy(state["generator"].copy()))
@@ -80,11 +80,11 @@ def train(X, parameters, state=None, once=False, on_epoch=None):
         shift = state["shift"]
         network = _resumed_network(state, architecture)
     else:
-        shift = _shift(means, X.dtype, parameters)
-        network = _new_network(X, means, shift, architecture, generator)
+        shift = _shift(centre, X.dtype, parameters)
+        network = _new_network(X, centre, shift, architecture, generator)
     network = network.to(device, torch.float32)
     unit = (
-        state["unit"] if state and once else _unit(means, means_loss, parameters.loss)
+        state["unit"] if state and once else _unit(centre, means_loss, parameters.loss)
     )
     training, validation = _split(X, shift, device, parameters, generator, once)
     objective = _objective(network, parameters)

@@ -11,6 +11,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+# Fewer leave nothing to set aside; more cannot be learnt by heart, and take longer.
+_SMALL_TABLE = range(30, 1000)
+# Of new normal rows, that the lowest training score may cost.
+_MOST_FALSE_ALARMS = 0.05
+
 
 def quantile_offset(scores, contamination):
     """Threshold that a fraction of the scores lies below.
@@ -26,12 +31,6 @@ def quantile_offset(scores, contamination):
     float
     """
     return _above(np.sort(scores), max(1, round(contamination * len(scores))))
-
-
-# Fewer leave nothing to set aside; more cannot be learnt by heart, and take longer.
-_SMALL_TABLE = range(30, 1000)
-# Of new normal rows, that the lowest training score may cost.
-_MOST_FALSE_ALARMS = 0.05
 
 
 def auto_offset(scores, n_directions=0, unseen=None):

@@ -89,7 +89,8 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     def error(rows):
         return -_scores(estimator, _as_given(rows, X))
 
-    errors, unit = error(rows), np.median(error(normal))
+    errors = error(rows)
+    unit = np.median(errors if normal is rows else error(normal))
     if not unit > 0:
         raise ValueError(
             "Half of the rows of X_normal are reconstructed without any error, so that "
