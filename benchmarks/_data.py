@@ -67,11 +67,40 @@ def adbench(folder):
 
 def shipped():
     """Tables that scikit-learn ships, one class of each the anomalies; see adbench."""
+    for name, X, y, anomaly in _shipped():
+        yield name, X, (y == anomaly).astype(int)
+
+
+def labelled(folder=None):
+    """Tables with classes, at most 2,000 rows of each.
+
+    Those that scikit-learn ships; and of ADBench those whose anomalies are a tenth of
+    the rows or more, so that they are a class.
+
+    Parameters
+    ----------
+    folder : str, optional
+        With the tables of ADBench.
+
+    Yields
+    ------
+    name : str
+    X : ndarray of shape (n, d), float64
+    y : ndarray of shape (n,)
+    """
+    tables = [table[:3] for table in _shipped()]
+    if folder is not None:
+        tables += [table for table in adbench(folder) if table[2].mean() >= 0.1]
+    for name, X, y in tables:
+        kept = np.random.default_rng(0).permutation(len(X))[:2000]
+        yield name, X[kept], y[kept]
+
+
+def _shipped():
     for load, anomaly in (
         (load_breast_cancer, 0),
         (load_digits, 8),
         (load_iris, 2),
         (load_wine, 0),
     ):
-        X, y = load(return_X_y=True)
-        yield load.__name__.removeprefix("load_"), X, (y == anomaly).astype(int)
+        yield load.__name__.removeprefix("load_"), *load(return_X_y=True), anomaly

@@ -2,10 +2,12 @@
 
 import joblib
 
+from benchmarks._rows import name_of
 from skcae import ContractiveAutoencoder
 
+UNITS = 1000
 # Table 1 of the paper: tied, sigmoid, cross-entropy, 1000 units; trained to the last
-# epoch, in two minutes on a core
+# epoch, two minutes on a core
 _PAPER = {
     "hidden_layer_sizes": (),
     "activation": "sigmoid",
@@ -19,25 +21,19 @@ _PAPER = {
     "n_iter_no_change": 1000,
     "contamination": 0.1,  # the cheap threshold: none is used here
 }
-UNITS = 1000
 # What each model may be, before the images that validate choose. A rate is that of
 # the fine-tuning; the other names are the estimator's.
 CANDIDATES = {
-    "MLP": [{"rate": 0.001}, {"rate": 0.003}],
-    "AE": [{"rate": 0.001}, {"rate": 0.003}],
+    "MLP": [{"rate": rate} for rate in (0.001, 0.003, 0.01)],
+    "AE": [{"rate": rate} for rate in (0.001, 0.003, 0.01)],
     "AE + weight decay": [{"weight_decay": decay} for decay in (0.01, 0.1, 1)],
     "DAE, Gaussian": [{"noise_std": std} for std in (0.2, 0.4, 0.6)],
     "CAE": [{"lam": lam} for lam in (0.3, 1, 3)],
 }
 
 
-def name_of(parameters):
-    """Short and readable, for a file: "lam=1 seed=0"."""
-    return " ".join(f"{name}={value}" for name, value in parameters.items())
-
-
-def pretrained(folder, X, seed, device, parameters, *, below=()):
-    """An encoder from the folder, or trained on X and put there.
+def pretrained(folder, X, seed, device, parameters, below=()):
+    """An autoencoder from the folder, or trained on X and put there.
 
     Parameters
     ----------
@@ -49,7 +45,7 @@ def pretrained(folder, X, seed, device, parameters, *, below=()):
     parameters : dict
         What differs from the paper's.
     below : sequence of ContractiveAutoencoder
-        Encoders whose code is to be encoded.
+        Those whose code it encodes.
 
     Returns
     -------
@@ -64,7 +60,20 @@ def pretrained(folder, X, seed, device, parameters, *, below=()):
     model = ContractiveAutoencoder(
         UNITS, **_PAPER | parameters, random_state=seed, device=device
     ).fit(X)
+    folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     joblib.dump(model, unfinished)
     unfinished.rename(path)
     return model
+
+
+def layers_of(autoencoder):
+    """Weights and biases of the encoding half."""
+    depth = len(autoencoder.coefs_) // 2
+    return list(
+        zip(
+            autoencoder.coefs_[:depth],
+            autoencoder.intercepts_[:depth],
+            strict=True,
+        )
+    )

@@ -17,12 +17,12 @@ from skcae import __version__
 _PAUSE_SECONDS = 0.2
 
 
-def parser(doc):
+def parser(doc, out="JSON file for every figure"):
     """Command line of a benchmark, whose help is its docstring."""
     arguments = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--out", help="JSON file for every figure")
+    arguments.add_argument("--out", help=out)
     return arguments
 
 

@@ -1,142 +1,155 @@
 """Whether contraction gives better features: Rifai et al. 2011 on MNIST, and tables.
 
-    python -m benchmarks.features --data FOLDER --out RUN   all parts, four hours
-    ... --parts paper labels deep tables                    some of them
-    ... --models CAE                                        one model of the paper's
+    python -m benchmarks.features --data FOLDER --out RUN   hours on two cores
+    ... --parts paper labels                                some of the parts
+    ... --models CAE AE                                     some of the models
+    ... --parts tables --tables FOLDER                      with those of ADBench
     ... --device cuda                                       where networks train
-    ... --quick                                             a smoke test, two minutes
+    ... --quick                                             a trial, a minute or two
 
-RUN holds a JSON file for each row and the trained encoders. What is there is not
+RUN holds a JSON file for each row, and the trained encoders. What is there is not
 measured again: a run that was stopped goes on, and two may share a folder, each with
 OMP_NUM_THREADS=1, on other parts or models. Without --data, MNIST is fetched from
-OpenML, and the tables are those that scikit-learn ships.
+OpenML; without --tables, the tables are those that scikit-learn ships.
 
-paper   1000 tied sigmoid units, pre-trained on 50,000 images, then fine-tuned below a
-        softmax; the best candidate of each model on 10,000 images that validate, by
-        seed 0; the error on 10,000 test images for three seeds.
-labels  the same encoders, and few labels: fine-tuned, and frozen in a Pipeline.
-deep    two layers, trained one by one or at once; tangents of the encoder in training.
-tables  the code in front of a linear model, by nested cross-validation.
+paper     1000 tied sigmoid units, pre-trained on 50,000 images and fine-tuned below a
+          softmax. 10,000 images choose each model's candidate, with seed 0; 10,000
+          others test it, with three seeds.
+labels    the same encoders where few images have labels: fine-tuned, with and without
+          noise on the images, and frozen, in a Pipeline; five draws.
+tangents  the directions that the CAE keeps, in tangent propagation with 1000 labels;
+          three draws.
+deep      two layers, trained one upon the other or at once; three seeds.
+tables    64 units before a linear model, by nested cross-validation; two seeds.
 """
 
 import json
-import time
-from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from scipy.stats import wilcoxon
 
-from benchmarks._data import mnist
-from benchmarks._encoders import CANDIDATES, UNITS, name_of, pretrained
-from benchmarks._fine_tuning import error, fine_tune
+from benchmarks import _digits
+from benchmarks._data import labelled, mnist
+from benchmarks._digits import Digits
+from benchmarks._encoders import CANDIDATES
 from benchmarks._report import parser, setting
-from skcae.inspection import saturation
+from benchmarks._rows import once
+from benchmarks._tables import METHODS, nested_scores
 
-SEEDS = (0, 1, 2)
-FINE_TUNING = {"rate": 0.003, "epochs": 20, "noise_std": 0.2}
+# Table 1 of Rifai et al. 2011: test error in percent, mean norm (x 1e-4), saturated
+# units in percent
+PAPER = {
+    "AE": (1.78, 17.5, 49.90),
+    "AE + weight decay": (1.68, 5.00, 12.97),
+    "DAE, Gaussian": (1.18, 0.86, 17.77),
+    "CAE": (1.14, 0.73, 86.36),
+}
+PARTS = ("paper", "labels", "tangents", "deep", "tables")
 
 
-@dataclass(frozen=True)
-class Run:
-    """Images, and a folder for what has been measured on them."""
-
-    folder: Path
-    train: tuple
-    validation: tuple
-    test: tuple
-    device: str
-    quick: bool
-
-    def row(self, part, measure, **key):
-        """One row, from the folder or measured and put there."""
-        path = self.folder / part / f"{name_of(key)}.json"
-        if path.exists():
-            return json.loads(path.read_text())
-        start = time.perf_counter()
-        row = key | measure()
-        row["seconds"] = round(time.perf_counter() - start, 1)
-        print(f"{part}: {name_of(row)}", flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text(json.dumps(row))
-        unfinished.rename(path)
-        return row
-
-    def encoder(self, seed, **parameters):
-        """An autoencoder from the folder, or trained and put there."""
-        (self.folder / "encoders").mkdir(parents=True, exist_ok=True)
-        return pretrained(
-            self.folder / "encoders", self.train[0], seed, self.device, parameters
+def tables(folder, data, methods, quick):
+    """Rows of the labelled tables."""
+    seeds, kept = range(1 if quick else 2), slice(200 if quick else None)
+    for seed, (name, X, y), method in product(seeds, labelled(data), methods):
+        yield once(
+            folder / "tables",
+            {"table": name, "method": method, "seed": seed},
+            partial(nested_scores, X[kept], y[kept], method, seed),
         )
 
-    def fine_tuned_errors(self, layers, seed, rows=None, **settings):
-        """Percent of the images that validate, and of those that test."""
-        X, y = self.train if rows is None else (part[rows] for part in self.train)
-        if self.quick:
-            settings["epochs"] = 2
-        net = fine_tune(layers, X, y, **settings, seed=seed, device=self.device)
-        return {
-            "validation": error(net, *self.validation),
-            "test": error(net, *self.test),
-        }
+
+def images(options):
+    """What trains, what validates and what tests."""
+    X, y = mnist(options.data)
+    n = 3000 if options.quick else 50_000
+    parts = slice(n), slice(50_000, 60_000), slice(60_000, None)
+    return [(X[part], y[part]) for part in parts]
 
 
-def layers_of(encoder):
-    """Weights and biases of its encoding half."""
-    depth = len(encoder.coefs_) // 2
-    return list(zip(encoder.coefs_[:depth], encoder.intercepts_[:depth], strict=True))
+def report_paper(rows):
+    """Means and standard deviations over seeds, beside the paper's."""
+    frame = pd.DataFrame(rows)
+    figures = frame.groupby("model", sort=False)[
+        ["validation", "test", "norm", "saturated"]
+    ].agg(["mean", "std"])
+    figures.columns = [" ".join(pair) for pair in figures.columns]
+    for position, name in enumerate(("test", "norm", "saturated")):
+        figures[f"{name}, paper"] = pd.Series(
+            {model: published[position] for model, published in PAPER.items()}
+        )
+    print(figures.round(3).T.to_string())
 
 
-def trial(run, model, candidate, seed):
-    """Pre-train, fine-tune, and look at the code of the images that test."""
-
-    def measure():
-        parameters = dict(candidate)
-        settings = FINE_TUNING | {"rate": parameters.pop("rate", FINE_TUNING["rate"])}
-        if model == "MLP":
-            layers, figures = [(run.train[0].shape[1], UNITS)], {}
-        else:
-            encoder = run.encoder(seed, **parameters)
-            layers = layers_of(encoder)
-            images = run.test[0]
-            figures = {
-                "norm": float(np.sqrt(encoder.contraction(images)).mean()),
-                "saturated": 100 * float(saturation(encoder, images).mean()),
-            }
-        return run.fine_tuned_errors(layers, seed, **settings) | figures
-
-    return run.row("paper", measure, model=model, **candidate, seed=seed)
+def report_spread(rows, by, over=None):
+    """Mean and standard deviation of the test error."""
+    grouped = pd.DataFrame(rows).groupby(by, sort=False)["test"]
+    text = grouped.mean().map("{:.2f}".format) + grouped.std().map(" ± {:.2f}".format)
+    print((text.unstack(over) if over else text).to_string())
 
 
-def chosen(run, model):
-    """The candidate that validates best."""
-    return min(
-        CANDIDATES[model],
-        key=lambda candidate: trial(run, model, candidate, 0)["validation"],
+def report_tables(rows):
+    """Means over seeds and folds of each table; and whether codes beat the others."""
+    frame = pd.DataFrame(rows).explode("balanced accuracy")
+    scores = frame.pivot_table(
+        index="table",
+        columns="method",
+        values="balanced accuracy",
+        aggfunc=lambda values: np.mean(values.astype(float)),
+        sort=False,
     )
-
-
-def paper(run, models):
-    """Table 1."""
-    rows = []
-    for model in models:
-        best = chosen(run, model)
-        rows += [trial(run, model, best, seed) for seed in SEEDS]
-    return rows
+    print(scores.round(1).to_string())
+    print(scores.mean().round(2).to_string())
+    for rival in scores.columns.drop("CAE", errors="ignore"):
+        gain = scores["CAE"] - scores[rival]
+        print(
+            f"CAE less {rival}: {gain.mean():+.2f}, better on {np.sum(gain > 0)} of "
+            f"{len(gain)} tables, Wilcoxon's p = {wilcoxon(gain).pvalue:.3f}"
+        )
 
 
 def main():
-    arguments = parser(__doc__)
-    arguments.add_argument("--data", help="folder with MNIST and tables of ADBench")
-    arguments.add_argument("--models", nargs="+", default=list(CANDIDATES))
+    """Measure what is missing, and print."""
+    arguments = parser(__doc__, out="folder for rows and encoders")
+    arguments.add_argument("--data", help="folder with MNIST")
+    arguments.add_argument("--tables", help="folder with the tables of ADBench")
+    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    arguments.add_argument("--models", nargs="+")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--quick", action="store_true")
-    o = arguments.parse_args()
-    X, y = mnist(o.data)
-    n = 2000 if o.quick else 50000
-    run = Run(Path(o.out), (X[:n], y[:n]), (X[50000:60000], y[50000:60000]), (X[60000:], y[60000:]), o.device, o.quick)
-    paper(run, o.models)
+    options = arguments.parse_args()
+    if not options.out:
+        arguments.error("--out FOLDER is needed")
+    folder = Path(options.out)
+    conditions = setting(device=options.device, threads=torch.get_num_threads())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "setting.json").write_text(json.dumps(conditions))
+
+    def wanted(models):
+        return [model for model in models if model in (options.models or models)]
+
+    if set(options.parts) - {"tables"}:
+        digits = Digits(folder, *images(options), options.device, options.quick)
+    for part in options.parts:
+        print(f"\n{part}", flush=True)
+        if part == "paper":
+            report_paper(_digits.paper(digits, wanted(CANDIDATES)))
+        elif part == "labels":
+            rows = _digits.labels(digits, wanted(_digits.FEW))
+            report_spread(rows, ["model", "method", "n_labels"], "n_labels")
+        elif part == "tangents":
+            report_spread(_digits.tangents(digits), "weight")
+        elif part == "deep":
+            report_spread(_digits.deep(digits, wanted(_digits.DEEP)), "model")
+        else:
+            report_tables(
+                tables(folder, options.tables, wanted(METHODS), options.quick)
+            )
+
 
 if __name__ == "__main__":
     main()
