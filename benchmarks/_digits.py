@@ -20,6 +20,7 @@ _SEEDS = (0, 1, 2)
 DEEP = ("MLP, two layers", "CAE, stacked", "CAE at once")
 FEW = ("pixels", "MLP", "AE", "DAE, Gaussian", "CAE", "CAE, stacked")
 _ALL_LABELS = {"rate": 0.003, "epochs": 20, "noise_std": 0.2}
+CLEAN = {"part": "clean", "noise_std": 0}
 
 _N_LABELS = (100, 600, 1000, 3000)
 _DRAWS = range(5)
@@ -91,12 +92,13 @@ class Digits:
         return np.random.default_rng(seed).permutation(len(self.train[0]))[:n_labels]
 
 
-def trial(digits, model, candidate, seed):
+def trial(digits, model, candidate, seed, part="paper", **fine_tuning):
     """Pre-train, fine-tune with all labels, and look at the codes of new images."""
 
     def measure():
         parameters = dict(candidate)
-        settings = _ALL_LABELS | {"rate": parameters.pop("rate", _ALL_LABELS["rate"])}
+        settings = _ALL_LABELS | fine_tuning
+        settings["rate"] = parameters.pop("rate", settings["rate"])
         if model == "MLP":
             return digits.fine_tuned(_random(1), seed, settings)
         encoder, images = digits.encoder(seed, parameters), digits.test[0]
@@ -105,7 +107,7 @@ def trial(digits, model, candidate, seed):
             "saturated": round(100 * float(saturation(encoder, images).mean()), 2),
         }
 
-    return digits.row("paper", measure, model=model, **candidate, seed=seed)
+    return digits.row(part, measure, model=model, **candidate, seed=seed)
 
 
 def chosen(digits, model):
@@ -116,12 +118,12 @@ def chosen(digits, model):
     )
 
 
-def paper(digits, models):
+def paper(digits, models, **fine_tuning):
     """Table 1 of the paper: three seeds of the chosen candidates."""
     for model in models:
         best = chosen(digits, model)
         for seed in digits.some(_SEEDS):
-            yield trial(digits, model, best, seed)
+            yield trial(digits, model, best, seed, **fine_tuning)
 
 
 def deep(digits, models):
