@@ -5,7 +5,7 @@
     ... --models CAE AE                                     some of the models
     ... --parts tables --tables FOLDER                      with those of ADBench
     ... --device cuda                                       where networks train
-    ... --quick                                             a trial, a minute or two
+    ... --quick                                             a trial, a few minutes
 
 RUN holds a JSON file for each row, and the trained encoders. What is there is not
 measured again: a run that was stopped goes on, and two may share a folder, each with
@@ -50,7 +50,14 @@ PAPER = {
     "DAE, Gaussian": (1.18, 0.86, 17.77),
     "CAE": (1.14, 0.73, 86.36),
 }
-PARTS = ("paper", "clean", "labels", "tangents", "deep", "tables")
+MODELS = {
+    "paper": tuple(CANDIDATES),
+    "clean": tuple(CANDIDATES),
+    "labels": _digits.FEW,
+    "tangents": ("CAE",),
+    "deep": _digits.DEEP,
+    "tables": METHODS,
+}
 
 
 def tables(folder, data, methods, quick):
@@ -105,7 +112,7 @@ def report_tables(rows):
     )
     print(scores.round(1).to_string())
     print(scores.mean().round(2).to_string())
-    for rival in scores.columns.drop("CAE", errors="ignore"):
+    for rival in scores.columns.drop("CAE") if "CAE" in scores else ():
         gain = scores["CAE"] - scores[rival]
         print(
             f"CAE less {rival}: {gain.mean():+.2f}, better on {np.sum(gain > 0)} of "
@@ -118,8 +125,9 @@ def main():
     arguments = parser(__doc__, out="folder for rows and encoders")
     arguments.add_argument("--data", help="folder with MNIST")
     arguments.add_argument("--tables", help="folder with the tables of ADBench")
-    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    arguments.add_argument("--models", nargs="+")
+    arguments.add_argument("--parts", nargs="+", choices=MODELS, default=list(MODELS))
+    models = sorted(set().union(*MODELS.values()))
+    arguments.add_argument("--models", nargs="+", choices=models, default=models)
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--quick", action="store_true")
     options = arguments.parse_args()
@@ -130,27 +138,25 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "setting.json").write_text(json.dumps(conditions))
 
-    def wanted(models):
-        return [model for model in models if model in (options.models or models)]
-
     if set(options.parts) - {"tables"}:
         digits = Digits(folder, *images(options), options.device, options.quick)
     for part in options.parts:
+        models = [model for model in MODELS[part] if model in options.models]
+        if not models:
+            continue
         print(f"\n{part}", flush=True)
         if part in ("paper", "clean"):
             fine_tuning = _digits.CLEAN if part == "clean" else {}
-            report_paper(_digits.paper(digits, wanted(CANDIDATES), **fine_tuning))
+            report_paper(_digits.paper(digits, models, **fine_tuning))
         elif part == "labels":
-            rows = _digits.labels(digits, wanted(_digits.FEW))
+            rows = _digits.labels(digits, models)
             report_spread(rows, ["model", "method", "n_labels"], "n_labels")
         elif part == "tangents":
             report_spread(_digits.tangents(digits), "weight")
         elif part == "deep":
-            report_spread(_digits.deep(digits, wanted(_digits.DEEP)), "model")
+            report_spread(_digits.deep(digits, models), "model")
         else:
-            report_tables(
-                tables(folder, options.tables, wanted(METHODS), options.quick)
-            )
+            report_tables(tables(folder, options.tables, models, options.quick))
 
 
 if __name__ == "__main__":
