@@ -1,8 +1,10 @@
 """The encoders of Rifai et al. 2011 on MNIST: parameters, and candidates for them."""
 
+from functools import partial
+
 import joblib
 
-from benchmarks._rows import name_of
+from benchmarks._rows import name_of, put
 from skcae import ContractiveAutoencoder
 
 UNITS = 1000
@@ -60,10 +62,7 @@ def pretrained(folder, X, seed, device, parameters, below=()):
     model = ContractiveAutoencoder(
         UNITS, **_PAPER | parameters, random_state=seed, device=device
     ).fit(X)
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    joblib.dump(model, unfinished)
-    unfinished.rename(path)
+    put(path, partial(joblib.dump, model))
     return model
 
 

@@ -34,9 +34,13 @@ def once(folder, key, measure):
     row["seconds"] = round(time.perf_counter() - start, 1)
     single = {name: value for name, value in row.items() if not isinstance(value, list)}
     print(f"{folder.name}: {name_of(single)}", flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    # a row that is half written is none
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(row))
-    unfinished.rename(path)
+    put(path, lambda unfinished: unfinished.write_text(json.dumps(row)))
     return row
+
+
+def put(path, write):
+    """Write a file whole: a run that is stopped leaves none that is half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    write(unfinished)
+    unfinished.rename(path)

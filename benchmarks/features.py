@@ -133,7 +133,8 @@ def main():
     options = arguments.parse_args()
     if not options.out:
         arguments.error("--out FOLDER is needed")
-    folder = Path(options.out)
+    # what is only tried must not be taken for a row
+    folder = Path(options.out, "quick" if options.quick else "")
     conditions = setting(device=options.device, threads=torch.get_num_threads())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "setting.json").write_text(json.dumps(conditions))
