@@ -1,6 +1,6 @@
 """Contractive autoencoders for scikit-learn."""
 
-from skcae._contractive_autoencoder import ContractiveAutoencoder
+from skcae._estimator import ContractiveAutoencoder
 
 __version__ = "0.1.0"
 

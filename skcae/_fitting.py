@@ -14,10 +14,10 @@ from sklearn.utils import check_random_state
 
 from skcae import _jacobian
 from skcae._batches import Rows, map_blocks
+from skcae._checks import resolve_device
 from skcae._network import Network
 from skcae._objective import Objective, constant_losses, mean_of_least
 from skcae._training import Settings, Trainer
-from skcae._validation import resolve_device
 
 _CPU = torch.device("cpu")
 # Rows that the initial biases are computed from.

@@ -1,6 +1,4 @@
-"""Rows as they reach the autoencoder, distances there, and checks of parameters."""
-
-from numbers import Integral, Real
+"""Rows as they reach the autoencoder, and distances there."""
 
 import numpy as np
 import pandas as pd
@@ -78,29 +76,3 @@ def autoencoder_of(estimator):
     """The autoencoder at the end, fitted or not; what is none is refused."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     return _behind_the_scaler(last, None)[0]
-
-
-def check_positive(name, value, high=np.inf):
-    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
-        wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
-        raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
-
-
-def check_count(name, value, high=None):
-    is_int = isinstance(value, Integral) and not isinstance(value, bool)
-    if not (is_int and 1 <= value and (high is None or value <= high)):
-        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
-        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
-
-
-def check_numbers(name, values, *, zero):
-    """In ascending order, each once."""
-    try:
-        numbers = np.unique(np.asarray(values, dtype=float))
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
-    if not valid or (numbers[0] == 0 and not zero):
-        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
-        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
-    return numbers

@@ -18,7 +18,8 @@ from sklearn.base import BaseEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
-from skcae._inputs import Inputs, check_count, check_positive, index_of, spread
+from skcae._checks import check_count, check_positive
+from skcae._inputs import Inputs, index_of, spread
 from skcae._way_back import reconstructed
 
 __all__ = ["NeighborDistance", "explain", "mean_score", "p_values", "threshold"]

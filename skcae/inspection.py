@@ -31,12 +31,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_array, check_random_state
 from torch import nn
 
+from skcae._checks import check_count, check_numbers, check_positive
 from skcae._inputs import (
     Inputs,
     autoencoder_of,
-    check_count,
-    check_numbers,
-    check_positive,
     front_of,
     index_of,
     root_mean_square,

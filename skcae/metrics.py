@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_random_state
 
-from skcae._contractive_autoencoder import ContractiveAutoencoder
+from skcae._estimator import ContractiveAutoencoder
 
 __all__ = [
     "contraction_score",

@@ -390,7 +390,7 @@ def test_skops_needs_to_trust_one_name(X):
     model = quick(random_state=np.random.RandomState(0)).fit(X).partial_fit(X)
     model.set_params(random_state=0)
     dump = skops.io.dumps(model)
-    name = "skcae._contractive_autoencoder.ContractiveAutoencoder"
+    name = "skcae._estimator.ContractiveAutoencoder"
     assert skops.io.get_untrusted_types(data=dump) == [name]
     loaded = skops.io.loads(dump, trusted=[name])
     np.testing.assert_array_equal(loaded.score_samples(X), model.score_samples(X))

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ContractiveAutoencoder
-from skcae._validation import cure
+from skcae._advice import cure
 from skcae.metrics import denoising_score
 
 BAD = {

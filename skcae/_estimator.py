@@ -13,7 +13,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skcae import _jacobian, _validation
+from skcae import _advice, _checks, _jacobian
 from skcae._batches import map_blocks
 from skcae._fitting import network_on_rows, train
 from skcae._module import AutoencoderModule
@@ -321,10 +321,10 @@ class ContractiveAutoencoder(
         """
         return self._train(X, self.__sklearn_is_fitted__(), once=True)
 
-    @_validation.unchanged_on_error
+    @_checks.unchanged_on_error
     def _train(self, X, resume, once=False, ensure_min_samples=1):
         parameters = SimpleNamespace(**self.get_params(deep=False))
-        _validation.check_parameters(parameters)
+        _checks.check_parameters(parameters)
         X = validate_data(
             self,
             X,
@@ -332,7 +332,7 @@ class ContractiveAutoencoder(
             reset=not resume,
             ensure_min_samples=ensure_min_samples,
         )
-        _validation.check_columns(X, self.loss, self._names())
+        _checks.check_columns(X, self.loss, self._names())
         try:
             state = self._state if resume else None
             with progress(0 if once else self.verbose, self.max_iter) as on_epoch:
@@ -341,7 +341,7 @@ class ContractiveAutoencoder(
             raise ValueError(
                 f"Training diverged in epoch {error.epoch}: the {error.term} exploded "
                 "at every learning rate that was tried, from learning_rate_init down. "
-                + _validation.cure(X, parameters, self._names(), error.term)
+                + _advice.cure(X, parameters, self._names(), error.term)
             ) from error
 
         history = fitted.history
@@ -354,9 +354,9 @@ class ContractiveAutoencoder(
         self._state, self._loss = fitted.state, self.loss
         loss = self._set_offset(X, resume, once)
         if not once:
-            advise = partial(_validation.cure, X, parameters, self._names())
+            advise = partial(_advice.cure, X, parameters, self._names())
             unit = fitted.state["unit"]
-            _validation.compare_with_means(loss, fitted.means_loss, unit, advise)
+            _advice.compare_with_means(loss, fitted.means_loss, unit, advise)
         return self
 
     def _set_offset(self, X, resume, once):
@@ -550,7 +550,7 @@ class ContractiveAutoencoder(
 
     def _inference_device(self):
         # a model trained elsewhere is used on what is here; mps has no float64
-        device = _validation.resolve_device(self.device, or_cpu=True)
+        device = _checks.resolve_device(self.device, or_cpu=True)
         return _CPU if device.type == "mps" else device
 
     # Data in, names out
@@ -562,7 +562,7 @@ class ContractiveAutoencoder(
     def _check_rows_to_score(self, X):
         X = self._check_rows(X)
         if self._loss == "log_loss":
-            _validation.check_columns(X, self._loss, self._names())
+            _checks.check_columns(X, self._loss, self._names())
         return X
 
     def _names(self):

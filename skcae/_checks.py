@@ -1,12 +1,10 @@
-"""What parameters and columns may be, and what to say and change if not."""
+"""What parameters and values may be, and the way back where they are not."""
 
 import functools
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
 from skcae._network import ACTIVATIONS
 from skcae._objective import LOSSES
@@ -207,77 +205,37 @@ def check_columns(X, loss, names):
     if bad.size:
         column = bad[0]
         raise ValueError(
-            f"Column {_label(column, names)} of X runs from {lowest[column]:.6g} to "
-            f"{highest[column]:.6g}, but {reason}."
+            f"Column {column_label(column, names)} of X runs from "
+            f"{lowest[column]:.6g} to {highest[column]:.6g}, but {reason}."
         )
 
 
-def cure(X, parameters, names, term="reconstruction"):
-    """Say what to change after training failed, the likeliest first.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    parameters : types.SimpleNamespace
-    names : sequence of str or None
-    term : {"reconstruction", "penalty"}
-        The term of the objective that went wrong.
-    """
-    cures = [
-        f"lower {name} (now {getattr(parameters, name):g})"
-        for name in ("learning_rate_init", "lam", "weight_decay", "noise_std")
-        if getattr(parameters, name) > 0
-    ]
-    if term == "penalty" and parameters.lam > 0:
-        cures.insert(0, cures.pop(1))
-    spread = X.std(axis=0, dtype=np.float64)
-    widest = int(spread.argmax())
-    if parameters.warm_start:
-        cures.append("start anew with warm_start=False")
-    if parameters.output_activation == "sigmoid" and (X.min() < 0 or X.max() > 1):
-        cures.insert(
-            0,
-            "scale the columns to [0, 1], as MinMaxScaler does, which is all that "
-            "output_activation='sigmoid' can reach",
-        )
-    elif spread[widest] > 0 and not 0.01 <= spread[widest] <= 100:
-        cures.insert(
-            0,
-            "bring the columns to a common scale, as StandardScaler does (column "
-            f"{_label(widest, names)} has a standard deviation of "
-            f"{spread[widest]:.3g})",
-        )
-    first, *others = cures
-    return f"{first[0].upper()}{first[1:]}; else {', or '.join(others)}."
-
-
-def compare_with_means(loss, means_loss, unit, advise):
-    """Refuse what reconstructs worse than the column means, warn of what equals them.
-
-    Parameters
-    ----------
-    loss, means_loss : float
-        Of the fitted model and of the column means, per cell.
-    unit : float
-        What training counted in; not ``means_loss`` where the columns do not vary.
-    advise : callable
-        ``term -> str``, see :func:`cure`.
-    """
-    # one percent is what the last steps of a collapsed network may jitter
-    if loss > 1.01 * max(means_loss, unit):
-        raise ValueError(
-            "Training ended with a model that reconstructs its own training rows "
-            f"worse than their column means. {advise('reconstruction')}"
-        )
-    if means_loss == unit and loss > 0.999 * means_loss:
-        warnings.warn(
-            "The code has collapsed: the model reconstructs its training rows no "
-            f"better than their column means. {advise('penalty')} In a deep network, "
-            "use fewer hidden_layer_sizes, or activation='tanh'.",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
-
-
-def _label(column, names):
+def column_label(column, names):
+    """Name of a column in a message: its name in quotes, or its position."""
     return column if names is None else repr(names[column])
+
+
+def check_positive(name, value, high=np.inf):
+    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
+        wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
+        raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
+
+
+def check_count(name, value, high=None):
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (is_int and 1 <= value and (high is None or value <= high)):
+        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+
+
+def check_numbers(name, values, *, zero):
+    """In ascending order, each once."""
+    try:
+        numbers = np.unique(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
+    if not valid or (numbers[0] == 0 and not zero):
+        wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
+        raise ValueError(f"{name} must be {wanted}; got {values!r}.")
+    return numbers

@@ -1,0 +1,75 @@
+"""What to say of a bad fit, and what to change."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skcae._checks import column_label
+
+
+def cure(X, parameters, names, term="reconstruction"):
+    """Say what to change after training failed, the likeliest first.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    parameters : types.SimpleNamespace
+    names : sequence of str or None
+    term : {"reconstruction", "penalty"}
+        The term of the objective that went wrong.
+    """
+    cures = [
+        f"lower {name} (now {getattr(parameters, name):g})"
+        for name in ("learning_rate_init", "lam", "weight_decay", "noise_std")
+        if getattr(parameters, name) > 0
+    ]
+    if term == "penalty" and parameters.lam > 0:
+        cures.insert(0, cures.pop(1))
+    spread = X.std(axis=0, dtype=np.float64)
+    widest = int(spread.argmax())
+    if parameters.warm_start:
+        cures.append("start anew with warm_start=False")
+    if parameters.output_activation == "sigmoid" and (X.min() < 0 or X.max() > 1):
+        cures.insert(
+            0,
+            "scale the columns to [0, 1], as MinMaxScaler does, which is all that "
+            "output_activation='sigmoid' can reach",
+        )
+    elif spread[widest] > 0 and not 0.01 <= spread[widest] <= 100:
+        cures.insert(
+            0,
+            "bring the columns to a common scale, as StandardScaler does (column "
+            f"{column_label(widest, names)} has a standard deviation of "
+            f"{spread[widest]:.3g})",
+        )
+    first, *others = cures
+    return f"{first[0].upper()}{first[1:]}; else {', or '.join(others)}."
+
+
+def compare_with_means(loss, means_loss, unit, advise):
+    """Refuse what reconstructs worse than the column means, warn of what equals them.
+
+    Parameters
+    ----------
+    loss, means_loss : float
+        Of the fitted model and of the column means, per cell.
+    unit : float
+        What training counted in; not ``means_loss`` where the columns do not vary.
+    advise : callable
+        ``term -> str``, see :func:`cure`.
+    """
+    # one percent is what the last steps of a collapsed network may jitter
+    if loss > 1.01 * max(means_loss, unit):
+        raise ValueError(
+            "Training ended with a model that reconstructs its own training rows "
+            f"worse than their column means. {advise('reconstruction')}"
+        )
+    if means_loss == unit and loss > 0.999 * means_loss:
+        warnings.warn(
+            "The code has collapsed: the model reconstructs its training rows no "
+            f"better than their column means. {advise('penalty')} In a deep network, "
+            "use fewer hidden_layer_sizes, or activation='tanh'.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
