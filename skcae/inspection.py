@@ -27,22 +27,20 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, _safe_indexing, check_array, check_random_state
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from torch import nn
 
 from skcae._checks import check_count, check_numbers, check_positive
-from skcae._inputs import (
+from skcae._pipeline import (
     Inputs,
-    autoencoder_of,
-    front_of,
+    check_smooth,
+    column_of,
+    flat_pipeline,
     index_of,
-    root_mean_square,
-    scale,
+    inverse_to_numbers,
+    split_pipeline,
     spread,
-    stretch,
 )
-from skcae._way_back import in_callers_units, way_back
 from skcae.metrics import (
     contraction_score,
     denoising_score,
@@ -73,6 +71,21 @@ _SLOPES = {
 # network that it starts from leaves more than half of the variance unexplained.
 _WARM_SHARE = 1 / 3
 _COLLAPSED = 0.5
+# Of the central difference through a scaler, in its units: its square is what a
+# curved inverse is missed by, and an offset of a million still leaves five digits.
+_STEP = 1e-4
+
+
+def stretch(inputs, codes, noise):
+    """How far each code moves, by how far its row does."""
+    moved = np.linalg.norm(inputs.encode(inputs.rows + noise) - codes, axis=1)
+    return moved / np.linalg.norm(noise, axis=1)
+
+
+def scale(inputs, codes):
+    """Spread of the codes over that of the inputs; nan where one is 0."""
+    spreads = spread(codes), spread(inputs.rows)
+    return spreads[0] / spreads[1] if min(spreads) > 0 else np.nan
 
 
 def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
@@ -284,7 +297,7 @@ def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
         basis = np.linalg.svd(jacobians, full_matrices=full)[2]
         # a copy, or the whole basis would stay
         vectors.append((basis if kept else basis[:, ::-1])[:, :n_vectors].copy())
-    vectors = in_callers_units(estimator, X, inputs.rows, np.concatenate(vectors))
+    vectors = _in_columns(inputs, np.concatenate(vectors))
     largest = np.abs(vectors).argmax(axis=2)[:, :, None]
     vectors *= np.where(np.take_along_axis(vectors, largest, 2) < 0, -1, 1)
     rows = index_of(X, len(vectors)).repeat(n_vectors)
@@ -295,6 +308,19 @@ def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
     )
     names = getattr(X, "columns", [f"x{i}" for i in range(vectors.shape[2])])
     return pd.DataFrame(vectors.reshape(len(index), -1), index=index, columns=names)
+
+
+def _in_columns(inputs, vectors):
+    """Vectors, by row and rank, as changes of the caller's columns."""
+    if inputs.front is None:
+        return vectors
+    check_smooth(inputs)
+    n_samples, n_vectors, n_inputs = vectors.shape
+    moves = _STEP * np.concatenate([vectors, -vectors], axis=1)
+    moved = (inputs.rows[:, None] + moves).reshape(-1, n_inputs)
+    there, _ = inverse_to_numbers(inputs, moved)
+    there = there.reshape(n_samples, 2, n_vectors, -1)
+    return (there[:, 0] - there[:, 1]) / (2 * _STEP)
 
 
 def saturation(estimator, X, *, threshold=0.19):
@@ -362,8 +388,9 @@ def score_field(estimator, X):
         If a step before the autoencoder cannot be undone.
     """
     inputs = Inputs(estimator, X)
-    restored = way_back(estimator, X, inputs.rows)(inputs.reconstruct())
-    field = restored - check_array(X, dtype=np.float64, input_name="X")
+    field, is_kept = inverse_to_numbers(inputs, inputs.reconstruct())
+    for position in np.flatnonzero(is_kept):
+        field[:, position] -= column_of(X, position)
     if isinstance(X, pd.DataFrame):
         return pd.DataFrame(field, index=X.index, columns=X.columns)
     return field
@@ -442,11 +469,10 @@ def lambda_path(
 
 def _path(estimator, X, lams):
     """Yield each λ, from the largest on, with the estimator fitted for it."""
-    front = front_of(estimator)
+    flat = clone(flat_pipeline(estimator))
+    front, autoencoder = split_pipeline(flat)
     if front is not None:
-        front = clone(front)
         X = front.fit_transform(X)
-    autoencoder = clone(autoencoder_of(estimator))
     epochs, warm = autoencoder.max_iter, False
     for lam in lams[::-1]:
         autoencoder.set_params(
@@ -463,11 +489,11 @@ def _path(estimator, X, lams):
             ) from error
         model = autoencoder
         if front is not None:
-            model = Pipeline([*front.steps, (estimator.steps[-1][0], autoencoder)])
+            model = type(flat)([*front.steps, flat.steps[-1]])
         yield lam, model
         inputs = Inputs(autoencoder, X)
-        error = root_mean_square(inputs.reconstruct() - inputs.rows)
-        warm = bool(error**2 <= _COLLAPSED * spread(inputs.rows) ** 2)
+        error = np.sum((inputs.reconstruct() - inputs.rows) ** 2, axis=1).mean()
+        warm = bool(error <= _COLLAPSED * spread(inputs.rows) ** 2)
 
 
 def _measures(model, X, noise):

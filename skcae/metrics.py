@@ -8,11 +8,9 @@ Parameters of a scorer are set with :func:`functools.partial`.
 """
 
 import numpy as np
-import pandas as pd
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
-from skcae._estimator import ContractiveAutoencoder
+from skcae._pipeline import Inputs, reach
 
 __all__ = [
     "contraction_score",
@@ -63,16 +61,13 @@ def denoising_score(
         raise ValueError(f"n_repeats must be an int >= 1; got {n_repeats!r}.")
     if not noise_std >= 0:
         raise ValueError(f"noise_std must be a number >= 0; got {noise_std!r}.")
-    autoencoder, X = _behind_the_scaler(estimator, X)
-    clean = check_array(X)
+    inputs = Inputs(estimator, X)
     random_state = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):
-        noisy = clean + noise_std * random_state.standard_normal(clean.shape)
-        if hasattr(X, "columns"):
-            noisy = pd.DataFrame(noisy, columns=X.columns)
-        restored = autoencoder.inverse_transform(autoencoder.transform(noisy))
-        errors.append(np.mean((restored - clean) ** 2))
+        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        restored = inputs.reconstruct(inputs.rows + noise)
+        errors.append(np.mean((restored - inputs.rows) ** 2))
     return -float(np.mean(errors))
 
 
@@ -94,7 +89,7 @@ def reconstruction_score(estimator, X, y=None):
     -------
     float
     """
-    autoencoder, X = _behind_the_scaler(estimator, X)
+    autoencoder, X = reach(estimator, X)
     return autoencoder.score(X)
 
 
@@ -115,7 +110,7 @@ def contraction_score(estimator, X, y=None):
     -------
     float
     """
-    autoencoder, X = _behind_the_scaler(estimator, X)
+    autoencoder, X = reach(estimator, X)
     return -float(np.mean(autoencoder.contraction(X)))
 
 
@@ -187,16 +182,3 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
     threshold = mean[best] - spread / np.sqrt(len(folds))
     candidates = np.flatnonzero(mean >= threshold)
     return int(max(candidates, key=lambda index: (lam[index], mean[index])))
-
-
-def _behind_the_scaler(estimator, X):
-    """The autoencoder itself, and the rows as they reach it."""
-    if isinstance(estimator, Pipeline):
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        estimator = estimator[-1]
-    if not isinstance(estimator, ContractiveAutoencoder):
-        raise TypeError(
-            "estimator must be a ContractiveAutoencoder or a Pipeline that ends in "
-            f"one; got {type(estimator).__name__}."
-        )
-    return estimator, X

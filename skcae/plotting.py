@@ -26,8 +26,7 @@ from skcae._comparisons import (
     SensitivityDisplay,
 )
 from skcae._drawing import check_arrays, display
-from skcae._inputs import autoencoder_of, index_of
-from skcae.metrics import _behind_the_scaler
+from skcae._pipeline import index_of, reach, split_pipeline
 
 __all__ = [
     "AnomalyScoresDisplay",
@@ -256,7 +255,7 @@ class TangentVectorsDisplay:
         rows, columns = np.asarray(X), getattr(X, "columns", None)
         row_names, space = index_of(X, len(rows)), cls.space
         if scaled or (scaled is None and image_shape is None):
-            estimator, X = _behind_the_scaler(estimator, X)
+            estimator, X = reach(estimator, X)
             rows, space = np.asarray(X), "autoencoder's input"
         table = inspection.tangent_vectors(estimator, X, n_vectors, which=which)
         if names is None:  # which a scaler may have dropped
@@ -502,6 +501,6 @@ class ScoreFieldDisplay:
 
 def _last(estimator):
     """The fitted autoencoder at the end."""
-    autoencoder = autoencoder_of(estimator)
+    _, autoencoder = split_pipeline(estimator)
     check_is_fitted(autoencoder)
     return autoencoder

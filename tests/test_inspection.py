@@ -252,7 +252,7 @@ def test_curve_of_a_bounded_code_falls_as_it_saturates(behind):
 def test_spectrum_is_that_of_a_brute_force_jacobian(
     behind, parameters, block, monkeypatch
 ):
-    monkeypatch.setattr("skcae._inputs._BLOCK_ELEMENTS", block)
+    monkeypatch.setattr("skcae._pipeline._BLOCK_ELEMENTS", block)
     _, Z = behind
     model = autoencoder(**parameters).fit(Z)
     spectrum = jacobian_spectrum(model, Z, threshold=0.3)
@@ -559,7 +559,7 @@ def test_bad_arguments_are_named(behind, function, arguments, message):
 @pytest.mark.parametrize(
     "step",
     [
-        ColumnTransformer([("some", StandardScaler(), ["alcohol", "ash", "hue"])]),
+        ColumnTransformer([("some", SimpleImputer(), ["alcohol", "ash", "hue"])]),
         SimpleImputer(),
         FunctionTransformer(np.log1p),
     ],
