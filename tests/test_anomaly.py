@@ -23,9 +23,9 @@ from skcae import ContractiveAutoencoder, anomaly
 from skcae.anomaly import (
     NeighborDistance,
     explain,
-    mean_score,
+    geometric_mean_score,
     p_values,
-    threshold,
+    conformal_threshold,
 )
 
 LOADINGS = np.random.default_rng(7).standard_normal((3, 12))
@@ -281,7 +281,7 @@ def test_threshold_flags_what_has_small_p_values(rng, rate):
     model = scaled_autoencoder().fit(draw(rng, 500))
     calibration, rows = draw(rng, 99), draw(rng, 5000)
     coefs = model[-1].coefs_[0].copy()
-    model[-1].offset_ = threshold(model, calibration, rate)
+    model[-1].offset_ = conformal_threshold(model, calibration, rate)
     np.testing.assert_array_equal(
         model.predict(rows) == -1, p_values(model, rows, calibration) <= rate
     )
@@ -289,31 +289,31 @@ def test_threshold_flags_what_has_small_p_values(rng, rate):
 
 
 def test_threshold_says_how_many_rows_a_rate_takes(model, rng):
-    threshold(model, draw(rng, 99), 0.01)
+    conformal_threshold(model, draw(rng, 99), 0.01)
     with pytest.raises(
         ValueError, match="has 98 rows: a rate of 0.01 takes at least 99"
     ):
-        threshold(model, draw(rng, 98), 0.01)
+        conformal_threshold(model, draw(rng, 98), 0.01)
     for rate in (0, 1.5, "auto"):
         with pytest.raises(ValueError, match="rate must be"):
-            threshold(model, draw(rng, 98), rate)
+            conformal_threshold(model, draw(rng, 98), rate)
 
 
-def test_mean_score_is_the_geometric_mean_of_the_errors(model, rng):
+def test_geometric_mean_score_is_the_geometric_mean_of_the_errors(model, rng):
     other = scaled_autoencoder(lam=1, random_state=1).fit(draw(rng, 300))
     rows = draw(rng, 50)
     errors = [-model.score_samples(rows), -other.score_samples(rows)]
-    together = mean_score([model, other], rows)
+    together = geometric_mean_score([model, other], rows)
     np.testing.assert_allclose(together, -np.sqrt(errors[0] * errors[1]))
-    np.testing.assert_allclose(mean_score([model], rows), model.score_samples(rows))
+    np.testing.assert_allclose(geometric_mean_score([model], rows), model.score_samples(rows))
 
 
 def test_a_list_of_models_is_judged_by_its_mean(model, rng):
     train = draw(rng, 300)
     models = [model, NeighborDistance(model).fit(train)]
     rows, calibration = draw(rng, 40), draw(rng, 99)
-    offset = threshold(models, calibration, 0.05)
-    flagged = mean_score(models, rows) < offset
+    offset = conformal_threshold(models, calibration, 0.05)
+    flagged = geometric_mean_score(models, rows) < offset
     np.testing.assert_array_equal(flagged, p_values(models, rows, calibration) <= 0.05)
     rows[0, 3] += 5
     explanation = explain(models, rows, calibration)
@@ -464,19 +464,19 @@ def test_repeated_rows_do_not_silence_the_other_models(rng):
     X = rng.integers(0, 3, size=(500, 4)).astype(float)
     model = scaled_autoencoder().fit(X)
     models = [model, NeighborDistance(model).fit(X)]
-    scores = mean_score(models, X)
+    scores = geometric_mean_score(models, X)
     assert scores.max() < -1e-12
     assert explain(models, X)["contribution"].abs().max(axis=None) < 1e6
 
 
-def test_mean_score_refuses_what_has_no_geometric_mean(model, rng):
+def test_geometric_mean_score_refuses_what_has_no_geometric_mean(model, rng):
     X = draw(rng, 30)
     for wrong in (model, []):
         with pytest.raises(ValueError, match="estimators must be a list"):
-            mean_score(wrong, X)
+            geometric_mean_score(wrong, X)
     with pytest.raises(ValueError, match="of at most 0"):
-        mean_score([OneClassSVM().fit(X)], X)
+        geometric_mean_score([OneClassSVM().fit(X)], X)
 
 
 def test_a_rate_of_one_flags_all(model, rng):
-    assert threshold(model, draw(rng, 5), 1) == np.inf
+    assert conformal_threshold(model, draw(rng, 5), 1) == np.inf
