@@ -20,7 +20,8 @@ class Cells(NamedTuple):
     Attributes
     ----------
     codes : ndarray of int of shape (n_cells,)
-        Equal cells share one. Among cells of one kind, more has the higher code.
+        Equal cells share one, from 0 on without gaps. Among cells of one kind, more
+        has the higher code.
     kinds : ndarray of int of shape (n_cells,)
         Cells of one kind above 0 are more or less than each other; those of kind 0,
         such as strings, booleans and missing ones, are just different.
@@ -88,23 +89,23 @@ def values_to_try(cells, n_values):
         of one ordered kind, else of the most frequent values; then of each missing
         value that is as frequent as a quantile.
     """
-    _, first, inverse, counts = np.unique(
-        cells.codes, return_index=True, return_inverse=True, return_counts=True
-    )
-    is_present = ~cells.is_missing
-    values = np.flatnonzero(is_present[first])
+    codes, is_present = cells.codes, ~cells.is_missing
+    counts = np.bincount(codes)
+    first = np.empty(len(counts), dtype=int)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    is_value = is_present[first]
+    values = np.flatnonzero(is_value)
     kinds = np.unique(cells.kinds[is_present])
     if len(values) > n_values and len(kinds) == 1 and kinds[0] > 0:
         shares = (np.arange(n_values) + 0.5) / n_values
         # values that occur: half of an integer code is no code
-        places = np.arange(is_present.sum())
-        places = np.quantile(places, shares, method="nearest").astype(int)
-        values = np.unique(np.sort(inverse[is_present])[places])
+        places = np.quantile(np.arange(is_present.sum()), shares, method="nearest")
+        values = np.unique(np.sort(codes[is_present])[places.astype(int)])
     else:
         # of equally frequent values, those that come first
         order = np.lexsort((first[values], -counts[values]))
         values = values[order][:n_values]
-    is_gap = ~is_present[first] & (counts * n_values >= len(cells.codes))
+    is_gap = ~is_value & (counts * n_values >= len(codes))
     return first[np.r_[values, np.flatnonzero(is_gap)]]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from skcae._checks import check_count
 from skcae._pipeline import reconstructed_columns, take_rows
-from skcae.anomaly._cells import compare, values_to_try
+from skcae.anomaly._cells import values_to_try
 from skcae.anomaly._scores import scores_of
 from skcae.anomaly._tables import as_tables
 
@@ -81,7 +81,9 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     """
     check_count("n_values", n_values)
     rows, normal = as_tables(X, X if X_normal is None else X_normal)
-    tables = explanation_of_scores(partial(scores_of, estimator), rows, normal, n_values)
+    tables = explanation_of_scores(
+        partial(scores_of, estimator), rows, normal, n_values
+    )
     if not isinstance(estimator, list | tuple):
         reconstructed = _reconstructed(estimator, rows, normal)
         if reconstructed is not None:
@@ -120,12 +122,11 @@ def explanation_of_scores(score, rows, normal, n_values):
     kinds = "contribution", "direction", "observed", "expected"
     columns = {kind: [] for kind in kinds}
     for position in range(rows.n_columns):
-        normal_column = normal.column(position)
-        chosen = values_to_try(compare(normal.cells(normal_column)), n_values)
-        values = normal.take(normal_column, chosen)
+        column = normal.column(position)
+        values = normal.take(column, values_to_try(normal.compared(column), n_values))
         explained = _explain_column(score, rows, position, values, errors, unit)
-        for kind, column in zip(kinds, explained, strict=True):
-            columns[kind].append(column.reset_index(drop=True))
+        for kind, part in zip(kinds, explained, strict=True):
+            columns[kind].append(part.reset_index(drop=True))
     return {kind: _table(columns[kind], rows) for kind in kinds}
 
 
@@ -178,7 +179,7 @@ def _explain_column(score, rows, position, values, errors, unit):
     observed, n_rows = rows.column(position), rows.n_rows
     # the observed cells, and after them those to try
     joined = rows.joined(position, values) if n_rows > 0 else observed
-    cells = compare(rows.cells(joined))
+    cells = rows.compared(joined)
     least, chosen = _best_values(score, rows, position, joined, cells.codes)
     is_better = least + _ROUNDING * np.maximum(least, unit) < errors
     chosen = np.where(is_better, chosen, np.arange(n_rows))

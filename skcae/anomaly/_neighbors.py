@@ -33,9 +33,8 @@ class NeighborDistance(BaseEstimator):
     ----------
     estimator_ : ContractiveAutoencoder or Pipeline
         The fitted one.
-    neighbors_ : NearestNeighbors
-        Of the reconstructions, in the units of the autoencoder's input. It keeps one
-        for each row.
+    reconstructions_ : ndarray of shape (n_samples, n_features_of_autoencoder)
+        Of the rows given to :meth:`fit`, in the units of the autoencoder's input.
     resolution_ : float
         Shorter distances count as this one, a thousandth of the spread: rows that
         repeat, as in tables of categories, are no nearer than near.
@@ -68,16 +67,16 @@ class NeighborDistance(BaseEstimator):
             beyond the range of numbers.
         """
         estimator = _fitted(self.estimator, X)
-        rows = Inputs(estimator, X).reconstruct()
+        rows = _reconstructions(estimator, X)
         check_count("n_neighbors", self.n_neighbors, len(rows))
         if not np.isfinite(rows).all():
             raise ValueError(
-                "X has rows whose reconstructions are beyond the range of numbers, and "
-                "so near to nothing: leave them out."
+                "X has rows whose reconstructions are beyond the range of numbers, "
+                "near to nothing: leave them out."
             )
-        self.estimator_ = estimator
-        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors).fit(rows)
+        self.estimator_, self.reconstructions_ = estimator, rows
         self.resolution_ = _RESOLUTION * spread(rows)
+        self._grow_tree()
         return self
 
     def score_samples(self, X):
@@ -97,15 +96,29 @@ class NeighborDistance(BaseEstimator):
             and so scores better than a new one.
         """
         check_is_fitted(self)
-        rows = Inputs(self.estimator_, X).reconstruct()
+        rows = _reconstructions(self.estimator_, X)
         scores = np.full(len(rows), -np.inf)
-        # a reconstruction of inf is near to nothing
         is_finite = np.isfinite(rows).all(axis=1)
         if is_finite.any():
             with np.errstate(over="ignore", invalid="ignore"):
-                distances = self.neighbors_.kneighbors(rows[is_finite])[0].mean(axis=1)
-                scores[is_finite] = -(np.maximum(distances, self.resolution_) ** 2)
-        return np.where(np.isnan(scores), -np.inf, scores) / rows.shape[1]
+                distances = self._tree.kneighbors(rows[is_finite])[0].mean(axis=1)
+                squares = np.maximum(distances, self.resolution_) ** 2
+            scores[is_finite] = np.where(np.isnan(squares), -np.inf, -squares)
+        return scores / rows.shape[1]
+
+    def _grow_tree(self):
+        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors)
+        self._tree = neighbors.fit(self.reconstructions_)
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state.pop("_tree", None)  # of types that skops does not trust
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "reconstructions_" in state:
+            self._grow_tree()
 
 
 def _fitted(estimator, X):
@@ -114,3 +127,14 @@ def _fitted(estimator, X):
     except NotFittedError:
         return clone(estimator).fit(X)
     return estimator
+
+
+def _reconstructions(estimator, X):
+    """Reconstructions of rows, inf where a code is beyond the range of numbers."""
+    inputs = Inputs(estimator, X)
+    codes = inputs.encode(inputs.rows)
+    rows = np.full(inputs.rows.shape, np.inf)
+    is_finite = np.isfinite(codes).all(axis=1)
+    if is_finite.any():
+        rows[is_finite] = inputs.autoencoder.inverse_transform(codes[is_finite])
+    return rows

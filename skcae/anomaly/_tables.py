@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from skcae._pipeline import index_of, take_rows
+from skcae.anomaly._cells import compare
 
 _KINDS = (
     "a DataFrame of pandas or polars, a Table of pyarrow, a 2D array, a sparse matrix "
@@ -132,8 +133,19 @@ class _Table:
         """
         raise NotImplementedError
 
+    def compared(self, column):
+        """Compare the cells of a column with each other."""
+        compared = compare(self.cells(column))
+        if self.is_category(column):
+            return compared._replace(kinds=np.zeros_like(compared.kinds))
+        return compared
+
+    def is_category(self, column):
+        """Return whether a column has no order, even if its values have one."""
+        return False
+
     def cells(self, column):
-        """Return a column as an array, to compare its cells."""
+        """Return the cells of a column as an array."""
         raise NotImplementedError
 
     def shown(self, column):
@@ -155,7 +167,10 @@ class _Array(_Table):
         kinds = {_kind_of_type(cells.dtype) for cells in (column, others)}
         if len(kinds) > 1 and "O" not in kinds:
             raise self._type_error(position, column.dtype, others.dtype)
-        return np.concatenate([column, others])
+        # what numpy joins, it puts in the machine's own byte order
+        is_same = column.dtype == others.dtype
+        dtype = column.dtype if is_same else None
+        return np.concatenate([column, others], dtype=dtype)
 
     def replaced(self, positions, column_position, column):
         rows = self.X[positions].astype(column.dtype, copy=False)
@@ -173,7 +188,9 @@ class _MaskedArray(_Array):
         return np.ma.concatenate([self.column(position), others])
 
     def cells(self, column):
-        return column.astype(object).filled(None)
+        cells = np.ma.getdata(column).astype(object)
+        cells[np.ma.getmaskarray(column)] = None
+        return cells
 
 
 class _Tensor(_Array):
@@ -285,6 +302,10 @@ class _Frame(_Table):
         index = self.index[positions]
         return pd.DataFrame(cells, index=index, columns=self.names, copy=False)
 
+    def is_category(self, column):
+        is_category = isinstance(column.dtype, pd.CategoricalDtype)
+        return is_category and not column.dtype.ordered
+
     def cells(self, column):
         dtype = column.dtype
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
@@ -362,6 +383,10 @@ class _Arrow(_Table):
         rows = take_rows(self._table, positions)
         rows = rows.set_column(column_position, field, column)
         return rows.combine_chunks().to_batches()[0] if self._is_batch else rows
+
+    def is_category(self, column):
+        is_category = sys.modules["pyarrow"].types.is_dictionary(column.type)
+        return is_category and not column.type.ordered
 
     def cells(self, column):
         types = sys.modules["pyarrow"].types
