@@ -470,13 +470,13 @@ def _undo(step, rows, is_kept, given):
     """
     if isinstance(step, FrozenEstimator):
         return _undo(step.estimator, rows, is_kept, given)
-    # samplers of imbalanced-learn work in fit alone
-    if _passes_through(step) or hasattr(step, "fit_resample"):
-        return rows, is_kept
     if isinstance(step, Pipeline):
         for position in reversed(range(len(step.steps))):
             before = partial(_before, step, position, given)
             rows, is_kept = _undo(step.steps[position][1], rows, is_kept, before)
+        return rows, is_kept
+    # samplers of imbalanced-learn work in fit alone
+    if _passes_through(step) or hasattr(step, "fit_resample"):
         return rows, is_kept
     if isinstance(step, ColumnTransformer):
         return _undo_columns(step, rows, is_kept, given)
