@@ -159,7 +159,7 @@ class Inputs:
         reached = X if self.front is None else self.front.transform(X)
         check_is_fitted(self.autoencoder)
         self.rows = check_array(reached, dtype=np.float64, input_name="X")
-        self._names = getattr(reached, "columns", None)
+        self._names = names_of(reached)
 
     def encode(self, rows):
         """Return the codes of rows that the autoencoder reads."""
@@ -209,8 +209,8 @@ def _flat_steps(estimator):
     inner, pipeline = _flat_steps(last)
     if pipeline is None:  # which knows no name for its only step
         inner = [(name, inner[0][1])]
-    # any other class has a reason to be
-    if pipeline is None or type(estimator) is not Pipeline:
+    # the outermost counts, unless a class within has abilities of its own
+    if type(pipeline) in (type(None), Pipeline) or type(estimator) is not Pipeline:
         pipeline = estimator
     return steps + inner, pipeline
 
@@ -251,7 +251,7 @@ def column_of(X, position):
     if hasattr(X, "iloc"):
         return X.iloc[:, position].to_numpy()
     if hasattr(X, "column_names"):
-        return np.asarray(X.column(position))
+        return np.asarray(X.column(int(position)))
     if sparse.issparse(X):
         return X.tocsc()[:, [position]].toarray()[:, 0]
     if hasattr(X, "columns"):  # polars
@@ -441,7 +441,8 @@ def _call(method, rows, dtype=None):
 def _inverse(step, rows):
     if not hasattr(step, "inverse_transform"):
         raise NoWayBackError(f"{type(step).__name__} has no inverse_transform")
-    with warnings.catch_warnings():
+    # what lies where a step has no inverse, as a logarithm of a negative number, is nan
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         # some scalers ask their own output for the names of their input
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         return _call(step.inverse_transform, rows)
@@ -470,13 +471,13 @@ def _undo(step, rows, is_kept, given):
     """
     if isinstance(step, FrozenEstimator):
         return _undo(step.estimator, rows, is_kept, given)
-    # samplers of imbalanced-learn work in fit alone
-    if _passes_through(step) or hasattr(step, "fit_resample"):
-        return rows, is_kept
     if isinstance(step, Pipeline):
         for position in reversed(range(len(step.steps))):
             before = partial(_before, step, position, given)
             rows, is_kept = _undo(step.steps[position][1], rows, is_kept, before)
+        return rows, is_kept
+    # samplers of imbalanced-learn work in fit alone
+    if _passes_through(step) or hasattr(step, "fit_resample"):
         return rows, is_kept
     if isinstance(step, ColumnTransformer):
         return _undo_columns(step, rows, is_kept, given)
@@ -518,13 +519,18 @@ def _undo_selection(selector, rows, is_kept, given):
 def _most_likely(encoder, rows):
     """Zeros and a one for each column encoded, no one for the category dropped."""
     chosen, start = np.zeros_like(rows), 0
-    for categories, dropped in zip(encoder.categories_, encoder.drop_idx_, strict=True):
-        stop = start + len(categories) - (dropped is not None)
-        part = rows[:, start:stop]
+    rare = getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))
+    for categories, dropped, together in zip(
+        encoder.categories_, encoder.drop_idx_, rare, strict=True
+    ):
+        width = len(categories) - (dropped is not None)
+        if together is not None:  # these share one column
+            width -= len(together) - 1
+        part = rows[:, start : start + width]
         best = part.argmax(axis=1)
         wins = part.max(axis=1) > (-np.inf if dropped is None else 1 - part.sum(axis=1))
         chosen[np.arange(len(rows)), start + best] = wins
-        start = stop
+        start += width
     return chosen
 
 
