@@ -342,6 +342,17 @@ def test_lists_and_arrays_go_together(rng):
         pd.testing.assert_frame_equal(got, wanted)
 
 
+def test_numbers_beside_texts_in_a_list_stay_numbers_beside_an_array():
+    class Squares:
+        def score_samples(self, X):
+            return -1.0 - np.array([row[0] for row in X], dtype=float) ** 2
+
+    normal = [[0.5, "a"], [2, "b"]] * 10
+    explanation = explain(Squares(), np.array([[3, "a"]], dtype=object), normal)
+    assert explanation["expected"].to_numpy().tolist() == [[0.5, "a"]]
+    assert list(explanation["direction"].loc[0]) == ["too high", ""]
+
+
 # No rows
 
 
