@@ -43,9 +43,29 @@ def _is_bool(value):
     return isinstance(value, bool | np.bool_)
 
 
-def _one_of(*choices):
-    wanted = "one of " + ", ".join(map(repr, choices))
-    return lambda value: isinstance(value, str | None) and value in choices, wanted
+class _OneOf:
+    """Test for one of some choices, and for the names of records there are by then."""
+
+    def __init__(self, *choices, names=tuple):
+        self._choices, self._names = choices, names
+
+    def __call__(self, value):
+        return isinstance(value, str | None) and value in self._all()
+
+    def __str__(self):
+        return "one of " + ", ".join(map(repr, self._all()))
+
+    def _all(self):
+        return (*self._choices, *self._names())
+
+
+def _one_of(*choices, **names):
+    choice = _OneOf(*choices, **names)
+    return choice, choice
+
+
+def _estimates():
+    return [name for name, penalty in PENALTIES.items() if not penalty.is_exact]
 
 
 def _is_fraction(value, high):
@@ -73,18 +93,14 @@ _RULES = {
         lambda value: isinstance(value, tuple | list) and all(map(_WIDTH, value)),
         f"a tuple of ints from 1 to {_MOST_UNITS}, () for none",
     ),
-    "activation": _one_of(*ACTIVATIONS),
-    "code_activation": _one_of(None, *ACTIVATIONS),
-    "decoder_activation": _one_of(None, *ACTIVATIONS),
+    "activation": _one_of(names=ACTIVATIONS.keys),
+    "code_activation": _one_of(None, names=ACTIVATIONS.keys),
+    "decoder_activation": _one_of(None, names=ACTIVATIONS.keys),
     "output_activation": _one_of("identity", "sigmoid"),
-    "loss": _one_of(*LOSSES),
+    "loss": _one_of(names=LOSSES.keys),
     "lam": _NON_NEGATIVE,
     "penalty": _one_of("encoder", "reconstruction"),
-    "penalty_method": _one_of(
-        "auto",
-        "exact",
-        *(name for name, penalty in PENALTIES.items() if not penalty.is_exact),
-    ),
+    "penalty_method": _one_of("auto", "exact", names=_estimates),
     "tied_weights": _BOOL,
     "noise_std": _NON_NEGATIVE,
     "trim_fraction": (
