@@ -3,9 +3,11 @@
 import functools
 import math
 import sys
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 import torch
 
 from skcae._core.activations import ACTIVATIONS
@@ -275,27 +277,135 @@ def column_label(column, names):
     return column if names is None else repr(names[column])
 
 
+# What functions and displays are given. Each raises a ValueError that names the
+# parameter, says what it may be, and shows what came.
+
+
 def check_positive(name, value, high=np.inf):
-    if not (isinstance(value, Real) and np.isfinite(value) and 0 < value <= high):
+    """Check a finite number > 0, at most ``high``."""
+    if not (_is_real(value, above=True) and value <= high):
         wanted = "finite number > 0" if high == np.inf else f"number in (0, {high}]"
         raise ValueError(f"{name} must be a {wanted}; got {value!r}.")
 
 
+def check_not_negative(name, value):
+    """Check a finite number >= 0."""
+    if not _is_real(value):
+        raise ValueError(f"{name} must be a finite number >= 0; got {value!r}.")
+
+
+def check_number(name, value):
+    """Check a number that is not nan."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    if not is_number or np.isnan(float(value)):
+        raise ValueError(f"{name} must be a number; got {value!r}.")
+
+
 def check_count(name, value, high=None):
-    is_int = isinstance(value, Integral) and not isinstance(value, bool)
-    if not (is_int and 1 <= value and (high is None or value <= high)):
+    """Check an int from 1 to ``high``."""
+    if not (_is_int(value) and (high is None or value <= high)):
         wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
         raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 
+def check_choice(name, value, choices):
+    """Check one of several strings."""
+    if not (isinstance(value, str) and value in choices):
+        wanted = " or ".join(map(repr, choices))
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+
+
+def check_bool(name, value):
+    """Check True or False."""
+    if not _is_bool(value):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+
+
 def check_numbers(name, values, *, zero):
-    """In ascending order, each once."""
-    try:
-        numbers = np.unique(np.asarray(values, dtype=float))
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    valid = numbers.size > 0 and np.isfinite(numbers).all() and numbers[0] >= 0
-    if not valid or (numbers[0] == 0 and not zero):
+    """Check finite numbers, above 0 or from 0 on; return them ascending, each once."""
+    numbers = _as_floats(values)
+    valid = numbers is not None and numbers.ndim == 1 and numbers.size > 0
+    valid = valid and np.isfinite(numbers).all() and numbers.min() >= 0
+    if not valid or (numbers.min() == 0 and not zero):
         wanted = f"a list of finite numbers {'>=' if zero else '>'} 0"
         raise ValueError(f"{name} must be {wanted}; got {values!r}.")
+    return np.unique(numbers)
+
+
+def check_shares(name, values):
+    """Check two ascending numbers in [0, 1]; return them."""
+    numbers = _as_floats(values)
+    valid = numbers is not None and numbers.shape == (2,)
+    if not (valid and 0 <= numbers[0] <= numbers[1] <= 1):
+        raise ValueError(
+            f"{name} must be two ascending numbers in [0, 1]; got {values!r}."
+        )
     return numbers
+
+
+def check_numeric(name, values, ndim, *, finite=True):
+    """Check an array of numbers that is not empty; return it as floats."""
+    array = _as_floats(values)
+    if array is None or array.size == 0 or ndim not in (None, array.ndim):
+        got = type(values).__name__ if array is None else f"shape {array.shape}"
+    elif finite and not np.isfinite(array).all():
+        got = f"{np.sum(~np.isfinite(array))} that are not"
+    else:
+        return array
+    wanted = "finite numbers" if finite else "numbers"
+    wanted += "" if ndim is None else f" in {ndim} dimensions"
+    raise ValueError(f"{name} must be {wanted}; got {got}.")
+
+
+def check_labels(name, labels, default, what="columns"):
+    """Check a label for each of the default ones, or None for these."""
+    if labels is None:
+        return default
+    labels = list(labels) if isinstance(labels, Iterable) else [labels]
+    if len(labels) != len(default):
+        raise ValueError(
+            f"{name} must name each of {len(default)} {what}; got {len(labels)}."
+        )
+    return labels
+
+
+def check_image_shape(name, shape, n_cells):
+    """Check a height and a width of so many cells in all."""
+    valid = isinstance(shape, tuple | list | np.ndarray) and len(shape) == 2
+    if not (valid and all(map(_is_int, shape)) and shape[0] * shape[1] == n_cells):
+        raise ValueError(
+            f"{name} must be a height and a width of {n_cells} cells in all; got "
+            f"{shape!r}."
+        )
+
+
+def check_keys(name, value, keys):
+    """Check a dict, or a table, that has some keys."""
+    if not isinstance(value, Mapping | pd.DataFrame):
+        raise ValueError(
+            f"{name} must have the keys {', '.join(map(repr, keys))}; got "
+            f"{type(value).__name__}."
+        )
+    missing = [repr(key) for key in keys if key not in value]
+    if missing:
+        raise ValueError(f"{name} must have the key {missing[0]}, which is missing.")
+
+
+def check_by_name(name, value):
+    """Check a dict whose keys are the names of models."""
+    if not (isinstance(value, Mapping) and len(value) > 0):
+        raise ValueError(
+            f"{name} must be a dict, not empty, with the models' names as keys; got "
+            f"{type(value).__name__}."
+        )
+
+
+def _as_floats(values):
+    """An array of floats, or None for what holds anything but numbers."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            return None
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        return None

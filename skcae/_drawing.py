@@ -5,23 +5,22 @@ models apart in grey. Matplotlib is imported when something is drawn.
 """
 
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-# Okabe and Ito's, but for yellow, which is lost on white.
+# The colours of Okabe and Ito without yellow, which is lost on white.
 COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000".split()
 DASHES = ("-", "--", "-.", ":")
 MARK = {"color": "black", "linewidth": 1}
 SMALL = "small"
 
-# Tables have no truth value to compare displays by, and make no line to print.
+# Displays hold tables, which have no truth value to compare and no line to print.
 display = dataclass(eq=False, repr=False)
 
 
 def pyplot():
-    """Matplotlib, or an error that says how to get it."""
+    """Return matplotlib.pyplot, or raise an error that says how to get it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -31,15 +30,26 @@ def pyplot():
     return plt
 
 
+def for_each(estimators, function, X, **keywords):
+    """Call a function of a model and rows for every model; return results by name.
+
+    If matplotlib is missing, that is said before anything is computed.
+    """
+    pyplot()
+    return {name: function(model, X, **keywords) for name, model in estimators.items()}
+
+
 def place(owner, ax):
-    """Where a display of one panel is drawn: the axes given, or new ones."""
+    """Set the axes of a display of one panel: the ones given, or new ones."""
     plt = pyplot()
+    if not (ax is None or isinstance(ax, plt.Axes)):
+        raise ValueError(f"ax must be an Axes of matplotlib or None; got {ax!r}.")
     owner.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
     owner.figure_ = owner.ax_.figure
 
 
 def panels(ax, shape, size=None, **shared):
-    """Axes of that shape: new, or in the place of ``ax``, or those in it."""
+    """Return axes of a shape: new, or in the place of ``ax``, or those in it."""
     plt = pyplot()
     if ax is None:
         figure = plt.figure(figsize=size, layout="constrained")
@@ -49,38 +59,39 @@ def panels(ax, shape, size=None, **shared):
         grid = ax.get_subplotspec().subgridspec(*shape)
         return grid.subplots(squeeze=False, **shared)
     axes = np.asarray(ax, dtype=object)
-    if axes.size != np.prod(shape):
+    are_axes = all(isinstance(item, plt.Axes) for item in axes.flat)
+    if not are_axes or axes.size != np.prod(shape):
         raise ValueError(
             f"ax must be one Axes of a grid, or {np.prod(shape)} Axes in {shape[0]} "
-            f"rows of {shape[1]}; got {axes.size}."
+            f"rows of {shape[1]}; got {axes.size if are_axes else repr(ax)}."
         )
     return axes.reshape(shape)
 
 
 def colour(i):
-    """Of the i-th model."""
+    """Return the colour of the i-th model."""
     return COLOURS[i % len(COLOURS)]
 
 
 def style(i):
-    """Colour and line style of the i-th model; 28 differ."""
+    """Return colour and line style of the i-th model; 28 differ."""
     return {"color": colour(i), "linestyle": DASHES[i % len(DASHES)]}
 
 
 def marker(x):
-    """A line through one point cannot be seen."""
+    """Return a marker for a line of one point, which cannot be seen without."""
     return "o" if len(x) == 1 else None
 
 
 def label(ax, x, y):
-    """Small enough for a figure of half a page's width."""
+    """Label both axes, small enough for a figure of half a page's width."""
     ax.set_xlabel(x, fontsize=SMALL)
     ax.set_ylabel(y, fontsize=SMALL)
     ax.tick_params(labelsize=SMALL)
 
 
 def curves(ax, bands):
-    """A line and a band for each model's x, y, low and high; both by name."""
+    """Draw and return, by name, a line and a band for x, y, low and high of models."""
     lines, areas = {}, {}
     for i, (name, (x, y, low, high)) in enumerate(bands.items()):
         area = {"color": colour(i), "alpha": 0.2, "linewidth": 0}
@@ -90,7 +101,7 @@ def curves(ax, bands):
 
 
 def histograms(ax, groups, edges):
-    """One in front of the other, with outlines to tell them apart."""
+    """Draw histograms in front of each other, with outlines to tell them apart."""
     return {
         name: ax.stairs(
             np.histogram(values, edges)[0],
@@ -107,7 +118,7 @@ def histograms(ax, groups, edges):
 
 
 def boxes(ax, groups):
-    """One a model, with its name under it."""
+    """Draw a box for each model, with its name under it."""
     drawn = ax.boxplot(
         [*groups.values()],
         patch_artist=True,
@@ -123,16 +134,16 @@ def boxes(ax, groups):
 
 
 def image(ax, cells, signed):
-    """In grey, or in colours whose white is 0."""
+    """Draw an image in grey or, if signed, in colours whose white is 0."""
     limit = np.abs(cells).max()
-    # of which the colour-blind tell the ends apart
+    # the colour-blind tell the ends of this scale apart
     colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     ax.set(xticks=[], yticks=[])
     return ax.imshow(cells, **(colours if signed else {"cmap": "gray"}))
 
 
 def bars(ax, values, names):
-    """From the top down, rising and falling apart."""
+    """Draw bars from the top down; negative ones have another colour."""
     places = range(len(values))
     drawn = ax.barh(places, values, color=np.where(values < 0, *COLOURS[:2]))
     ax.axvline(0, color="black", linewidth=0.5)
@@ -143,14 +154,14 @@ def bars(ax, values, names):
 
 
 def arrows(ax, starts, moves, label, i, width):
-    """As long as the axes say."""
-    ax.update_datalim(starts + moves)  # of which quiver counts the starts only
+    """Draw arrows, as long as the units of the axes make them."""
+    ax.update_datalim(starts + moves)  # quiver counts the starts only
     units = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": width}
     return ax.quiver(*starts.T, *moves.T, color=colour(i), label=label, **units)
 
 
 def log_axis(axis, values):
-    """Logarithmic; over less than two decades with few ticks, in plain numbers."""
+    """Make an axis logarithmic; below two decades, with few ticks in plain numbers."""
     from matplotlib import ticker
 
     getattr(axis.axes, f"set_{axis.axis_name}scale")("log", nonpositive="mask")
@@ -167,11 +178,12 @@ def log_axis(axis, values):
 
 
 def lam_axis(ax, lams):
-    """Logarithmic, with a place for 0; a tick at each λ that is not too near another.
+    """Make the x axis logarithmic, with a place for 0 and ticks at λs that have room.
 
     Parameters
     ----------
     ax : Axes
+        The axes.
     lams : ndarray of shape (n_lams,)
         Ascending, >= 0.
     """
@@ -192,7 +204,7 @@ def lam_axis(ax, lams):
 
 
 def legend(ax):
-    """Above the axes, where it covers no data, in as many columns as fit."""
+    """Put a legend above the axes, off the data, in as many columns as fit."""
     from matplotlib.textpath import TextPath
 
     texts = ax.get_legend_handles_labels()[1]
@@ -220,27 +232,5 @@ def _points(size):
 
 
 def _width(ax):
-    """Of axes, in points, before a layout that gives them a little more."""
+    """Return the width of axes in points; a layout gives them a little more later."""
     return 72 * ax.get_window_extent().width / ax.figure.dpi
-
-
-def check_dict(name, value):
-    """It names models."""
-    if not (isinstance(value, Mapping) and len(value) > 0):
-        raise ValueError(
-            f"{name} must be a dict, not empty, with the models' names as keys; got "
-            f"{type(value).__name__}."
-        )
-
-
-def check_arrays(name, groups, ndim):
-    """As arrays of float, finite and not empty."""
-    check_dict(name, groups)
-    arrays = {key: np.asarray(group, dtype=float) for key, group in groups.items()}
-    for key, array in arrays.items():
-        if array.ndim != ndim or array.size == 0 or not np.isfinite(array).all():
-            raise ValueError(
-                f"{name} of {key!r} must be finite numbers in {ndim} dimensions; got "
-                f"shape {array.shape} and {(~np.isfinite(array)).sum()} not finite."
-            )
-    return arrays

@@ -19,8 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_count, check_positive
-from skcae._inputs import Inputs, index_of, spread
-from skcae._way_back import reconstructed
+from skcae._pipeline import Inputs, index_of, reconstructed_columns, spread
 
 __all__ = ["NeighborDistance", "explain", "mean_score", "p_values", "threshold"]
 
@@ -120,7 +119,7 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
         "expected": pd.DataFrame(expected),
     }
     if not isinstance(estimator, list | tuple):
-        tables["reconstructed"] = reconstructed(estimator, X, rows)
+        tables["reconstructed"] = reconstructed_columns(estimator, X)
     return pd.concat(tables, axis=1)
 
 

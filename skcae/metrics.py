@@ -2,17 +2,17 @@
 
 Every scorer has the signature ``(estimator, X, y=None)`` and higher is better, so
 each can be given to ``GridSearchCV(scoring=...)`` as it is, alone or in a dictionary.
-The estimator is a :class:`~skcae.ContractiveAutoencoder` or a Pipeline that ends in
-one; what is measured is measured in the autoencoder's own units, behind the scaler.
-Parameters of a scorer are set with :func:`functools.partial`.
+The estimator is a :class:`~skcae.ContractiveAutoencoder`, or a Pipeline,
+FrozenEstimator or fitted search that ends in one. What is measured is measured in the
+autoencoder's own units, behind the scaler. Parameters of a scorer are set with
+:func:`functools.partial`.
 """
 
 import numpy as np
-import pandas as pd
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
-from skcae._estimator import ContractiveAutoencoder
+from skcae._checks import check_count, check_not_negative
+from skcae._pipeline import Inputs, reach
 
 __all__ = [
     "contraction_score",
@@ -25,9 +25,9 @@ __all__ = [
 def denoising_score(
     estimator, X, y=None, *, noise_std=0.5, n_repeats=3, random_state=0
 ):
-    """Minus the error of restoring rows from rows with Gaussian noise on them.
+    """Score how well rows are restored from rows with Gaussian noise on them.
 
-    It tells a code that copies its input, noise included, from one that knows
+    The score tells a code that copies its input, noise included, from one that knows
     where rows lie, and so it can choose λ where reconstruction cannot. What it
     favours depends on its noise: among linear autoencoders with the penalty on
     the whole reconstruction, the best has ``lam = noise_std ** 2`` [1]_. So
@@ -38,7 +38,7 @@ def denoising_score(
     estimator : ContractiveAutoencoder or Pipeline
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
-        Rows, best such as were not trained on.
+        Rows, as the estimator takes them; best such as were not trained on.
     y : Ignored
         Present for API consistency.
     noise_std : float, default=0.5
@@ -51,7 +51,7 @@ def denoising_score(
 
     Returns
     -------
-    float
+    score : float
         Minus the mean over rows and columns of the squared error.
 
     References
@@ -59,63 +59,62 @@ def denoising_score(
     .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
        the data-generating distribution. JMLR 15.
     """
-    if not n_repeats >= 1:
-        raise ValueError(f"n_repeats must be an int >= 1; got {n_repeats!r}.")
-    if not noise_std >= 0:
-        raise ValueError(f"noise_std must be a number >= 0; got {noise_std!r}.")
-    autoencoder, X = _behind_the_scaler(estimator, X)
-    clean = check_array(X)
+    check_count("n_repeats", n_repeats)
+    check_not_negative("noise_std", noise_std)
+    inputs = Inputs(estimator, X)
     random_state = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):
-        noisy = clean + noise_std * random_state.standard_normal(clean.shape)
-        if hasattr(X, "columns"):
-            noisy = pd.DataFrame(noisy, columns=X.columns)
-        restored = autoencoder.inverse_transform(autoencoder.transform(noisy))
-        errors.append(np.mean((restored - clean) ** 2))
+        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        restored = inputs.reconstruct(inputs.rows + noise)
+        errors.append(np.mean((restored - inputs.rows) ** 2))
     return -float(np.mean(errors))
 
 
 def reconstruction_score(estimator, X, y=None):
-    """Minus the reconstruction error, mean over rows and columns.
+    """Score how well rows are reconstructed.
 
-    The same as ``estimator.score``. It prefers the smallest λ: it is for looking
-    at beside the others.
+    The score is that of ``estimator.score``. It prefers the smallest λ: it is for
+    looking at beside the others.
 
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Rows, as the estimator takes them.
     y : Ignored
         Present for API consistency.
 
     Returns
     -------
-    float
+    score : float
+        Minus the reconstruction error, mean over rows and columns.
     """
-    autoencoder, X = _behind_the_scaler(estimator, X)
+    autoencoder, X = reach(estimator, X)
     return autoencoder.score(X)
 
 
 def contraction_score(estimator, X, y=None):
-    r"""Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`.
+    r"""Score how little the code changes when rows change.
 
-    It prefers the largest λ: it is for looking at beside the others.
+    The score prefers the largest λ: it is for looking at beside the others.
 
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Rows, as the estimator takes them.
     y : Ignored
         Present for API consistency.
 
     Returns
     -------
-    float
+    score : float
+        Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`.
     """
-    autoencoder, X = _behind_the_scaler(estimator, X)
+    autoencoder, X = reach(estimator, X)
     return -float(np.mean(autoencoder.contraction(X)))
 
 
@@ -137,7 +136,7 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
 
     Returns
     -------
-    int
+    index : int
         Index of the candidate.
 
     Raises
@@ -187,16 +186,3 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
     threshold = mean[best] - spread / np.sqrt(len(folds))
     candidates = np.flatnonzero(mean >= threshold)
     return int(max(candidates, key=lambda index: (lam[index], mean[index])))
-
-
-def _behind_the_scaler(estimator, X):
-    """The autoencoder itself, and the rows as they reach it."""
-    if isinstance(estimator, Pipeline):
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        estimator = estimator[-1]
-    if not isinstance(estimator, ContractiveAutoencoder):
-        raise TypeError(
-            "estimator must be a ContractiveAutoencoder or a Pipeline that ends in "
-            f"one; got {type(estimator).__name__}."
-        )
-    return estimator, X

@@ -20,7 +20,6 @@ from sklearn.preprocessing import (
 from sklearn.svm import OneClassSVM
 
 from skcae import ContractiveAutoencoder, anomaly
-from skcae._way_back import _undo
 from skcae.anomaly import (
     NeighborDistance,
     explain,
@@ -434,22 +433,6 @@ def test_columns_may_come_in_another_order(mixed, staff):
     turned = explain(mixed, rows[rows.columns[::-1]])
     for kind in ("contribution", "reconstructed"):
         pd.testing.assert_frame_equal(turned[kind][rows.columns], explanation[kind])
-
-
-@pytest.mark.parametrize("drop", ["first", "if_binary", None])
-def test_reconstructed_category_is_the_most_likely(drop, rng):
-    table = pd.DataFrame(
-        {"c": rng.choice(list("abcd"), 200), "b": rng.random(200) < 0.5}
-    )
-    encoder = OneHotEncoder(sparse_output=False, drop=drop).fit(table)
-    vague = encoder.transform(table) * 0.3
-    kept = _undo(encoder, vague + 0.02)
-    if drop == "first":  # 0.3 is less than what is left for the first
-        assert (np.asarray(kept)[:, 0] == "a").all()
-    else:
-        np.testing.assert_array_equal(np.asarray(kept)[:, 0], table["c"])
-    sure = np.asarray(_undo(encoder, encoder.transform(table) * 0.9 + 0.01))
-    np.testing.assert_array_equal(sure, table.to_numpy())
 
 
 def test_polars_and_models_of_others_are_explained(rng):

@@ -52,16 +52,21 @@ def test_imports_run_one_way(path):
     room = room_of(path)
     for name in imports(path):
         parts = name.split(".")
-        if (
-            parts[0] != "skcae"
-            or len(parts) == 1
-            or parts[1] == "ContractiveAutoencoder"
-        ):
-            continue
-        assert FLOOR[parts[1]] <= FLOOR[room], f"{room} imports {name}"
-        is_private = parts[-1].startswith("_") and not parts[-2].startswith("_")
-        if is_private and parts[-2] != "skcae":
-            assert parts[1] == room, f"{room} imports the private {name}"
+        if parts[0] == "skcae" and len(parts) > 1 and parts[1] in FLOOR:
+            assert FLOOR[parts[1]] <= FLOOR[room], f"{room} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_private_name_leaves_its_file(path):
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "skcae" and parts[-1].startswith("_"):
+            module = PACKAGE.parent.joinpath(*parts)
+            assert module.is_dir() or module.with_suffix(".py").exists(), name
+
+
+def test_every_room_has_a_floor():
+    assert {room_of(path) for path in FILES} == set(FLOOR) - {"functional"}
 
 
 @pytest.mark.parametrize(

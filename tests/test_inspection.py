@@ -17,7 +17,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skcae import ContractiveAutoencoder, inspection
+from skcae import ContractiveAutoencoder
 from skcae.inspection import (
     contraction_curve,
     jacobian_spectrum,
@@ -27,6 +27,7 @@ from skcae.inspection import (
     sensitivity,
     tangent_vectors,
 )
+from skcae.inspection._lambda_path import _path
 from skcae.metrics import (
     contraction_score,
     denoising_score,
@@ -252,7 +253,7 @@ def test_curve_of_a_bounded_code_falls_as_it_saturates(behind):
 def test_spectrum_is_that_of_a_brute_force_jacobian(
     behind, parameters, block, monkeypatch
 ):
-    monkeypatch.setattr("skcae._inputs._BLOCK_ELEMENTS", block)
+    monkeypatch.setattr("skcae._pipeline._BLOCK_ELEMENTS", block)
     _, Z = behind
     model = autoencoder(**parameters).fit(Z)
     spectrum = jacobian_spectrum(model, Z, threshold=0.3)
@@ -403,7 +404,8 @@ def test_score_field_estimates_the_score_of_a_gaussian(rng):
 @pytest.fixture(scope="module")
 def path(wine):
     model = make_pipeline(StandardScaler(), autoencoder())
-    return lambda_path(model, wine, [1, 0, 0.1, 100], cv=3)
+    with pytest.warns(UserWarning, match="100, is the largest of lams"):
+        return lambda_path(model, wine, [1, 0, 0.1, 100], cv=3)
 
 
 def test_path_measures_what_its_names_say(path):
@@ -464,7 +466,7 @@ def test_path_reaches_what_fits_from_scratch_reach(behind):
     _, Z = behind
     lams = [0.03, 0.1, 0.3, 1, 3]
     model = autoencoder(max_iter=150, batch_size=32)
-    for lam, warm in inspection._path(model, Z, lams):
+    for lam, warm in _path(model, Z, None, lams):
         cold = autoencoder(max_iter=150, batch_size=32, lam=lam).fit(Z)
         objectives = [
             -fitted.score(Z) + lam * fitted.contraction(Z).mean() / 13
@@ -478,8 +480,7 @@ def test_path_reaches_what_fits_from_scratch_reach(behind):
 def test_path_leaves_a_collapsed_network_behind(behind):
     _, Z = behind
     (_, strong), (_, after) = (
-        (lam, copy(model))
-        for lam, model in inspection._path(autoencoder(), Z, [0.01, 30])
+        (lam, copy(model)) for lam, model in _path(autoencoder(), Z, None, [0.01, 30])
     )
     assert strong.score(Z) < -0.5
     anew = autoencoder(lam=0.01).fit(Z)
@@ -494,9 +495,9 @@ def test_scoring_decides_where_given(wine):
         seen.append((type(estimator), list(X.columns) == list(wine.columns)))
         return -estimator[-1].lam
 
-    path = lambda_path(model, wine, [0.1, 1], cv=2, scoring=prefer_small)
-    assert path.best_lam == 0.1
-    assert path.table["score"].tolist() == [-0.1, -1]
+    path = lambda_path(model, wine, [0, 1], cv=2, scoring=prefer_small)
+    assert path.best_lam == 0
+    assert path.table["score"].tolist() == [0, -1]
     assert set(seen) == {(type(model), True)}
     assert len(seen) == 4
 
@@ -559,7 +560,7 @@ def test_bad_arguments_are_named(behind, function, arguments, message):
 @pytest.mark.parametrize(
     "step",
     [
-        ColumnTransformer([("some", StandardScaler(), ["alcohol", "ash", "hue"])]),
+        ColumnTransformer([("some", SimpleImputer(), ["alcohol", "ash", "hue"])]),
         SimpleImputer(),
         FunctionTransformer(np.log1p),
     ],

@@ -33,10 +33,6 @@ def test_steps_are_those_of_torch():
     assert torch.equal(ours, steps(adam_like, theirs, gradient))
 
 
-def missing(*args, **kwargs):
-    raise AttributeError("_fused_adam_")
-
-
 def changed_signature(parameters, gradients):
     pass
 
@@ -45,7 +41,7 @@ def changed_meaning(parameters, *args, **kwargs):
     parameters[0].mul_(0.9)
 
 
-@pytest.mark.parametrize("kernel", [missing, changed_signature, changed_meaning])
+@pytest.mark.parametrize("kernel", [None, changed_signature, changed_meaning])
 def test_without_the_private_kernel_steps_are_the_same_to_the_last_bit(
     kernel, monkeypatch
 ):
@@ -53,7 +49,7 @@ def test_without_the_private_kernel_steps_are_the_same_to_the_last_bit(
     expected = steps(Adam(parameters, gradient), parameters, gradient)
     optimizer._private_kernel_works.cache_clear()
     assert optimizer._private_kernel_works()
-    monkeypatch.setattr(torch, "_fused_adam_", kernel)
+    monkeypatch.setattr(optimizer, "_fused_adam", kernel)
     optimizer._private_kernel_works.cache_clear()
     assert not optimizer._private_kernel_works()
     parameters, gradient = start()

@@ -26,6 +26,9 @@ from skcae.plotting import (
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
+# eight epochs on two folds are enough to draw, but not to choose λ
+pytestmark = pytest.mark.filterwarnings("ignore:The best λ:UserWarning")
+
 LAMS = [0, 0.1, 1]
 # each display from a model or from two, and rows
 DRAW = {
