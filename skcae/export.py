@@ -1,17 +1,28 @@
-"""The fitted network as a torch module, for those who train on."""
+"""A fitted model in other forms: a torch module."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-_MODULES = {
-    "identity": nn.Identity,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "softplus": nn.Softplus,
-    "silu": nn.SiLU,
-}
+from skcae._core.activations import ACTIVATIONS
+
+__all__ = ["AutoencoderModule"]
+
+
+def to_module(checkpoint):
+    """Copy a trained network into a module, for rows as they are.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+
+    Returns
+    -------
+    AutoencoderModule
+        In float32 on the CPU.
+    """
+    cpu = torch.device("cpu")
+    return AutoencoderModule(checkpoint.network_on_rows(cpu).to(cpu, torch.float32))
 
 
 class _TransposedLinear(nn.Module):
@@ -21,7 +32,9 @@ class _TransposedLinear(nn.Module):
         super().__init__()
         # in a tuple, so that the encoder alone registers the weights
         self._tied_to = (tied_to,)
-        self.bias = nn.Parameter(torch.empty(tied_to.in_features))
+        self.bias = nn.Parameter(
+            torch.empty(tied_to.in_features, dtype=torch.float32, device="cpu")
+        )
 
     def forward(self, rows):
         return functional.linear(rows, self._tied_to[0].weight.T, self.bias)
@@ -44,16 +57,21 @@ class AutoencoderModule(nn.Module):
                 mirrored = linears[len(network.shapes) - 1 - index]
                 linears.append(_TransposedLinear(mirrored))
             else:
-                linears.append(nn.utils.skip_init(nn.Linear, n_in, n_out))
+                linears.append(
+                    nn.utils.skip_init(
+                        nn.Linear, n_in, n_out, dtype=torch.float32, device="cpu"
+                    )
+                )
                 linears[-1].weight.data.copy_(network.weights[index])
             linears[-1].bias.data.copy_(network.biases[index])
         layers = [
             module
             for linear, name in zip(linears, network.activation_names, strict=True)
-            for module in (linear, _MODULES[name]())
+            for module in (linear, ACTIVATIONS[name].module())
         ]
         self.encoder = nn.Sequential(*layers[: 2 * network.depth])
         self.decoder = nn.Sequential(*layers[2 * network.depth :])
 
     def forward(self, rows):
+        """Reconstruct rows, a Tensor of shape (n, n_features)."""
         return self.decoder(self.encoder(rows))
