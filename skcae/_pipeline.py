@@ -22,9 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcae._estimator import ContractiveAutoencoder
 
-# Elements of the Jacobians, or of their singular vectors, that are held at once.
+# So many elements of Jacobians, or of singular vectors, are held at once.
 _BLOCK_ELEMENTS = 2**22
-# What steps raise that are asked to undo, or to repeat, what they cannot.
+# A step may raise these when it is asked to undo, or to do again, what it cannot.
 _STEP_ERRORS = (
     AttributeError,
     IndexError,
@@ -207,9 +207,9 @@ def _flat_steps(estimator):
         return [(type(estimator).__name__.lower(), estimator)], None
     name, last = steps.pop()
     inner, pipeline = _flat_steps(last)
-    if pipeline is None:  # which knows no name for its only step
+    if pipeline is None:  # the last step stands alone, and has a name here only
         inner = [(name, inner[0][1])]
-    # the outermost counts, unless a class within has abilities of its own
+    # the outermost Pipeline counts, unless the inner one has a class of its own
     if type(pipeline) in (type(None), Pipeline) or type(estimator) is not Pipeline:
         pipeline = estimator
     return steps + inner, pipeline
@@ -450,7 +450,7 @@ def _call(method, rows, dtype=None):
 def _inverse(step, rows):
     if not hasattr(step, "inverse_transform"):
         raise NoWayBackError(f"{type(step).__name__} has no inverse_transform")
-    # what lies where a step has no inverse, as a logarithm of a negative number, is nan
+    # where a step has no inverse, as for the logarithm of a negative number, nan comes
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # some scalers ask their own output for the names of their input
         warnings.filterwarnings("ignore", "X does not have valid feature names")
