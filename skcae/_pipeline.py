@@ -215,6 +215,14 @@ def _flat_steps(estimator):
     return steps + inner, pipeline
 
 
+def _unwrapped(step):
+    """What works in a frozen step, or in one that was searched for."""
+    while isinstance(step, FrozenEstimator) or hasattr(step, "best_estimator_"):
+        is_frozen = isinstance(step, FrozenEstimator)
+        step = step.estimator if is_frozen else step.best_estimator_
+    return step
+
+
 def _passes_through(step):
     return step is None or (isinstance(step, str) and step == "passthrough")
 
@@ -367,9 +375,8 @@ def check_smooth(inputs):
 
 def _leaves(step):
     """Yield the steps that a step is made of."""
-    if isinstance(step, FrozenEstimator):
-        yield from _leaves(step.estimator)
-    elif isinstance(step, Pipeline):
+    step = _unwrapped(step)
+    if isinstance(step, Pipeline):
         for _, part in step.steps:
             yield from _leaves(part)
     elif isinstance(step, ColumnTransformer):
@@ -469,8 +476,7 @@ def _undo(step, rows, is_kept, given):
     is_kept : ndarray of bool of shape (n_in,)
         False for the columns that this or later steps drop.
     """
-    if isinstance(step, FrozenEstimator):
-        return _undo(step.estimator, rows, is_kept, given)
+    step = _unwrapped(step)
     if isinstance(step, Pipeline):
         for position in reversed(range(len(step.steps))):
             before = partial(_before, step, position, given)

@@ -316,6 +316,14 @@ def test_column_that_a_column_transformer_drops_is_nan_and_does_not_move(front):
         )
 
 
+def test_step_that_was_searched_for_is_undone():
+    X = table().assign(pressure=1013.0)
+    searched = search(columns_of(VarianceThreshold()))
+    searched.best_estimator_.fit(X)
+    model = make_pipeline(FrozenEstimator(searched), StandardScaler(), autoencoder())
+    assert_pressure_is_dropped(model.fit(X), X)
+
+
 def test_dropped_text_is_nan_and_does_not_move():
     X = table().assign(note="unread")
     front = ColumnTransformer([("numbers", StandardScaler(), ["a", "b", "c"])])
