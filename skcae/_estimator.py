@@ -473,7 +473,7 @@ class ContractiveAutoencoder(
             Negative for outliers.
         """
         scores = self.score_samples(X)
-        _checks.check_offset(self.offset_)
+        _checks.check_number("offset_", self.offset_)
         return scores - self.offset_
 
     def predict(self, X):
