@@ -400,6 +400,25 @@ def test_codes_beyond_the_last_are_the_last():
     encoder = OrdinalEncoder().fit([["a"], ["b"], ["c"]])
     codes = [[-3], [-0.6], [0.4], [0.6], [1.4], [2.6], [9]]
     assert undone(encoder, codes)[:, 0].tolist() == list("aaabbcc")
+    rare = OrdinalEncoder(max_categories=2).fit([["a"]] * 3 + [["b"], ["c"]])
+    expected = ["a"] * 3 + ["infrequent_sklearn"] * 4
+    assert undone(rare, codes)[:, 0].tolist() == expected
+    bins = KBinsDiscretizer(3, encode="ordinal", strategy="uniform")
+    bins.fit([[0.0], [6.0]])
+    assert undone(bins, codes)[:, 0].tolist() == [1, 1, 1, 3, 3, 5, 5]
+
+
+def test_column_of_two_steps_is_kept_if_one_keeps_it():
+    X = table().assign(pressure=1013.0)
+    twice = [("kept", MinMaxScaler(), ["a", "b", "c"])]
+    lower = SelectKBest(lambda X, y: np.array([1.0, 2.0]), k=1)
+    for order in (1, -1):
+        parts = [*twice, ("one", lower, ["a", "b"])][::order]
+        model = make_pipeline(ColumnTransformer(parts), autoencoder())
+        restored = reconstructed_columns(model.fit(X, X["a"]), X)
+        # "a" is scaled in one and dropped by the other, "pressure" is in neither
+        assert restored.isna().all().tolist() == [False, False, False, True]
+        assert not np.allclose(restored["a"], X["a"], atol=1e-3)
 
 
 def test_mixed_columns_come_back_in_their_places(rng):
