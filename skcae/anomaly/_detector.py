@@ -1,15 +1,16 @@
-"""Networks and neighbours in one outlier detector, with its own calibration."""
+"""A network and neighbours in one outlier detector, with its own calibration."""
 
 import math
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcae import _checks
+from skcae._core.objective import n_untrimmed
 from skcae._estimator import ContractiveAutoencoder
 from skcae._pipeline import index_of
 from skcae._threshold import quantile_offset
@@ -17,57 +18,63 @@ from skcae.anomaly._calibration import p_values_of_scores, threshold_of_scores
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._reference import ReferenceRows
 
-# Share of the rows that networks do not see, so that their errors there are those of
-# new rows; and how many such rows are enough.
+# Share of the rows that the network does not see, so that their errors are those of new
+# rows; and how many such rows are enough.
 _CALIBRATION_SHARE = 0.2
 _MOST_CALIBRATION_ROWS = 2000
 # With fewer rows none is set aside.
 _FEWEST_TO_SPLIT = 20
 # Share of new normal rows that contamination="auto" flags.
 _AUTO_RATE = 0.01
+# Of the network's residual and of the two distances.
+_WEIGHTS = np.array([0.4, 0.3, 0.3])
 # Mean square of a residual: less is rounding.
 _SMALLEST_ERROR = 1e-6
 # float32 holds neither the squares of larger values nor their sums.
 _LARGEST_VALUE = 1e15
+# Trimming asks for the distance from so many of some rows: a smaller group is lost.
+_SMALLEST_GROUP = 0.03
+_ROWS_TO_TRIM_BY = 2000
 _NORMAL_ROWS_TO_EXPLAIN = 1000
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):
-    r"""Outlier detector of contractive autoencoders and nearest neighbours.
+    r"""Outlier detector of a contractive autoencoder and nearest neighbours.
 
-    How anomalous a row is, is said in four ways, none of which finds everything:
+    It measures in three ways how anomalous a row is, none of which finds everything:
 
-    - the residual :math:`x - r(x)` of two contractive autoencoders, one of which was
-      trained with noise, less the mean residual of the nearest normal rows: a
-      contraction shrinks, and what it takes from normal rows is no anomaly's;
+    - the residual :math:`x - r(x)` of the autoencoder, less the mean residual of the
+      nearest normal rows: a contraction shrinks, and what it takes from normal rows,
+      too, is no anomaly's;
     - the distance from the nearest normal rows;
-    - the distance from them after their cells were compressed, relative to how far
-      normal rows lie apart there.
+    - the distance from them after their cells were compressed by arcsinh, relative to
+      how far normal rows lie apart there.
 
-    The logarithm of each is standardised by its mean and spread over normal rows, and
-    the score is minus the exponential of their weighted mean: -1 is a typical row, and
-    less is more anomalous. Networks have one half of the weight, neighbours the other.
+    The logarithm of each is standardised by its mean and spread over normal rows. The
+    score is minus the exponential of their mean, with weights of 0.4, 0.3 and 0.3: -1
+    is a typical row, and less is more anomalous.
 
-    A fifth of the rows, at most 2000, is kept from the networks. Their scores are those
-    of new normal rows, so :meth:`p_values`, :meth:`threshold` and
+    A fifth of the rows, at most 2000, is kept from the autoencoder. Their scores are
+    those of new normal rows, so :meth:`p_values`, :meth:`threshold` and
     ``contamination="auto"`` need no other rows. Put a scaler before this estimator.
 
     Parameters
     ----------
     estimator : ContractiveAutoencoder, default=None
-        Network to clone. None for one of 256 ReLU units before a code of 32, or of one
-        less than the columns where these are 8 or fewer, ``lam=0.1`` and ``tol=1e-5``.
-    noise_stds : tuple of float, default=(0.0, 0.5)
-        ``noise_std`` of each clone.
+        Network to clone. None for the default one with ``noise_std=0.5``,
+        ``tol=1e-5`` and ``max_iter=100``.
     n_neighbors : int, default=10
         Nearest normal rows to average over.
     max_samples : int, default=10000
         Normal rows to keep as neighbours, drawn at random where there are more.
+    trim_fraction : float in [0, 1), default=0.0
+        Share of the training rows to leave out, the farthest from their neighbours: for
+        training rows that hold anomalies. It counts the neighbours among 3 % of the
+        rows, so that a group of 5 % of them, which may be normal, is kept, and so is
+        a group of as many anomalies that are alike.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what one new normal
         row in a hundred falls below.
-    n_jobs : int or None, default=None
-        Networks to fit at once, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
         Seeds the networks and the choice of rows.
 
@@ -77,8 +84,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where all are strings.
-    estimators_ : list of ContractiveAutoencoder
-        The fitted networks.
+    estimator_ : ContractiveAutoencoder
+        The fitted network.
     calibration_scores_ : ndarray of shape (n_calibration,)
         Scores of the rows kept from the networks, ascending; of all rows where there
         are fewer than 20.
@@ -106,19 +113,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self,
         estimator=None,
         *,
-        noise_stds=(0.0, 0.5),
         n_neighbors=10,
         max_samples=10_000,
+        trim_fraction=0.0,
         contamination="auto",
-        n_jobs=None,
         random_state=None,
     ):
         self.estimator = estimator
-        self.noise_stds = noise_stds
         self.n_neighbors = n_neighbors
         self.max_samples = max_samples
+        self.trim_fraction = trim_fraction
         self.contamination = contamination
-        self.n_jobs = n_jobs
         self.random_state = random_state
 
     # Fitting
@@ -149,47 +154,56 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             was.
         """
         self._check_parameters()
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        everything = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         random_state = check_random_state(self.random_state)
+        X = self._untrimmed(everything, random_state)
         order = random_state.permutation(len(X))
         n_set_aside = 0
         if len(X) >= _FEWEST_TO_SPLIT:
             n_set_aside = min(int(_CALIBRATION_SHARE * len(X)), _MOST_CALIBRATION_ROWS)
         set_aside, trained = np.split(order, [n_set_aside])
-        members = [
-            clone(member).set_params(random_state=random_state.randint(2**31))
-            for member in self._members(X.shape[1])
-        ]
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(member.fit)(X[trained]) for member in members
+        network = self.estimator
+        if network is None:
+            # a float for contamination spares a threshold that is not used
+            network = ContractiveAutoencoder(
+                noise_std=0.5, tol=1e-5, max_iter=100, contamination=0.1
+            )
+        self.estimator_ = clone(network).set_params(
+            random_state=random_state.randint(2**31)
         )
+        self.estimator_.fit(X[trained])
         self._center = X.mean(axis=0)
         kept = random_state.permutation(len(X))[: self.max_samples]
         self._keep(np.float32(X[kept] - self._center))
-        parts = self._parts(self._reference.rows)
+        own = np.full(len(X), -1)
+        own[kept] = np.arange(len(kept))
+        parts = self._parts(self._reference.rows, np.arange(len(kept)))
         self._means, self._spreads = parts.mean(axis=1), parts.std(axis=1) + 1e-3
-        scores = self._score_rows(X)
-        calibration = scores[set_aside] if n_set_aside else scores
-        self.calibration_scores_ = np.sort(calibration)
+        calibration = set_aside if n_set_aside else order
+        self.calibration_scores_ = np.sort(
+            self._score_rows(X[calibration], own[calibration])
+        )
         if self.contamination == "auto":
             rate = max(_AUTO_RATE, 1 / (1 + len(calibration)))
             self.offset_ = self._between(self.calibration_scores_, rate)
         else:
-            self.offset_ = quantile_offset(scores, self.contamination)
+            self.offset_ = quantile_offset(
+                self._score_rows(everything), self.contamination
+            )
         return self
 
-    def _members(self, n_features):
-        network = self.estimator
-        if network is None:
-            code = 32 if n_features > 8 else max(1, n_features - 1)
-            # a float for contamination spares a threshold that is not used
-            network = ContractiveAutoencoder(
-                code, tol=1e-5, max_iter=100, contamination=0.1
-            )
-        return [
-            clone(network).set_params(noise_std=noise_std)
-            for noise_std in self.noise_stds
-        ]
+    def _untrimmed(self, X, random_state):
+        """The rows but for those that are farthest from their neighbours."""
+        if self.trim_fraction == 0:
+            return X
+        some = X[random_state.permutation(len(X))[:_ROWS_TO_TRIM_BY]]
+        # a row is its own nearest
+        k = min(
+            max(self.n_neighbors, round(_SMALLEST_GROUP * len(some))), len(some) - 1
+        )
+        far = NearestNeighbors(n_neighbors=k + 1).fit(some).kneighbors(X)[0][:, -1]
+        n_kept = max(2, n_untrimmed(len(X), self.trim_fraction))
+        return X[np.sort(np.argsort(far, kind="stable")[:n_kept])]
 
     def _check_parameters(self):
         if not isinstance(self.estimator, ContractiveAutoencoder | None):
@@ -198,56 +212,47 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 f"{type(self.estimator).__name__}. Put other steps before the "
                 "AnomalyDetector, in a Pipeline."
             )
-        noise_stds = self.noise_stds
-        is_list = isinstance(noise_stds, tuple | list | np.ndarray)
-        if not is_list or len(noise_stds) == 0:
-            raise ValueError(
-                f"noise_stds must be a tuple of numbers >= 0; got {noise_stds!r}."
-            )
-        for noise_std in noise_stds:
-            _checks.check_not_negative("noise_stds", noise_std)
         _checks.check_count("n_neighbors", self.n_neighbors)
         _checks.check_count("max_samples", self.max_samples, low=2)
+        _checks.check_parameter("trim_fraction", self.trim_fraction)
         _checks.check_parameter("contamination", self.contamination)
 
     def _keep(self, rows):
         self._reference = ReferenceRows(rows, self.n_neighbors)
-        self._residuals = [
-            self._residual(member, rows).astype(np.float32)
-            for member in self.estimators_
-        ]
+        self._residuals = self._residual(rows).astype(np.float32)
 
-    def _residual(self, member, rows):
-        rows = rows + self._center
-        return rows - member.inverse_transform(member.transform(rows))
+    def _residual(self, rows):
+        rows, network = rows + self._center, self.estimator_
+        return rows - network.inverse_transform(network.transform(rows))
 
-    def _parts(self, rows):
+    def _parts(self, rows, own=None):
         """Logarithms of all that says how anomalous rows are, shape (n_parts, n)."""
-        blocks = [self._parts_of_block(block) for block in self._reference.blocks(rows)]
-        return np.concatenate(blocks, axis=1)
+        return np.concatenate(
+            [
+                self._parts_of_block(rows[part], None if own is None else own[part])
+                for part in self._reference.parts(rows)
+            ],
+            axis=1,
+        )
 
-    def _parts_of_block(self, rows):
-        distances, nearest = self._reference.distances(rows)
-        parts = []
-        for member, residuals in zip(self.estimators_, self._residuals, strict=True):
-            bias = residuals[nearest].mean(axis=1)
-            error = np.mean((self._residual(member, rows) - bias) ** 2, axis=1)
-            parts.append(0.5 * np.log(error + _SMALLEST_ERROR))
-        return np.concatenate([parts, distances])
+    def _parts_of_block(self, rows, own):
+        distances, nearest = self._reference.distances(rows, own)
+        bias = self._residuals[nearest].mean(axis=1)
+        error = np.mean((self._residual(rows) - bias) ** 2, axis=1)
+        return np.vstack([0.5 * np.log(error + _SMALLEST_ERROR), distances])
 
-    def _score_rows(self, X):
+    def _score_rows(self, X, own=None):
         scores = np.full(len(X), -np.inf)
         with np.errstate(over="ignore"):
             rows = X - self._center
             within = np.abs(rows).max(axis=1) <= _LARGEST_VALUE
             if within.any():
-                parts = self._parts(rows[within].astype(np.float32))
+                parts = self._parts(
+                    rows[within].astype(np.float32),
+                    None if own is None else own[within],
+                )
                 standardised = (parts - self._means[:, None]) / self._spreads[:, None]
-                n = len(self.estimators_)
-                logs = (
-                    standardised[:n].mean(axis=0) + standardised[n:].mean(axis=0)
-                ) / 2
-                scores[within] = -np.exp(logs)
+                scores[within] = -np.exp(_WEIGHTS @ standardised)
         return scores
 
     @staticmethod
@@ -380,21 +385,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if "_reference" in state:
             # plain arrays, so that one class is all that a loader has to trust
             state["_reference"] = self._reference.rows
-            state["estimators_"] = [
-                member.__getstate__() for member in self.estimators_
-            ]
+            state["estimator_"] = self.estimator_.__getstate__()
             del state["_residuals"]
         return state
 
     def __setstate__(self, state):
         state = dict(state)
         rows = state.pop("_reference", None)
-        members = state.pop("estimators_", None)
+        network = state.pop("estimator_", None)
         super().__setstate__(state)
         if rows is not None:
-            self.estimators_ = []
-            for member_state in members:
-                member = ContractiveAutoencoder()
-                member.__setstate__(member_state)
-                self.estimators_.append(member)
+            self.estimator_ = ContractiveAutoencoder()
+            self.estimator_.__setstate__(network)
             self._keep(rows)
