@@ -38,6 +38,25 @@ class NeighborDistance(BaseEstimator):
     resolution_ : float
         Shorter distances count as this one, a thousandth of the spread: rows that
         repeat, as in tables of categories, are no nearer than near.
+
+    See Also
+    --------
+    geometric_mean_score : Scores of several models together.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.anomaly import NeighborDistance, geometric_mean_score
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(), ContractiveAutoencoder(max_iter=20, random_state=0)
+    ... ).fit(X)
+    >>> near = NeighborDistance(model).fit(X)
+    >>> geometric_mean_score([model, near], X).shape
+    (178,)
     """
 
     def __init__(self, estimator, *, n_neighbors=5):
@@ -80,7 +99,7 @@ class NeighborDistance(BaseEstimator):
         return self
 
     def score_samples(self, X):
-        """Minus the squared distance of each row's reconstruction; see the class.
+        """Score rows by minus the squared distance of their reconstruction.
 
         Parameters
         ----------

@@ -1,3 +1,7 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -433,6 +437,77 @@ def test_missing_is_tried_if_as_frequent_as_a_quantile(n_missing, is_tried):
     np.testing.assert_array_equal(explanation["contribution"]["x0"], contributions)
     ways = np.where(contributions > 0, "unusual", "")
     assert list(explanation["direction"]["x0"]) == list(ways)
+
+
+class Likes:
+    """Scores best the rows whose first cell is the very one that it was given."""
+
+    def __init__(self, cell):
+        self.cell = cell
+
+    def score_samples(self, X):
+        return np.where([cell is self.cell for cell in X[:, 0]], -1.0, -2.0)
+
+
+def objects(*cells):
+    column = np.empty((len(cells), 1), dtype=object)
+    column[:, 0] = cells
+    return column
+
+
+NOON, HOUR = datetime(2020, 1, 1, 12), timedelta(hours=1)
+AWARE = NOON.replace(tzinfo=UTC)
+COMPARED = {
+    "numbers": (0.5, 1, "too low"),
+    "Decimal and float": (Decimal("1.5"), 0.5, "too high"),
+    "Fractions": (Fraction(1, 2), Fraction(1, 3), "too high"),
+    "Fraction and Decimal": (Fraction(1, 2), Decimal("0.3"), "unusual"),
+    "times": (NOON, NOON + HOUR, "too low"),
+    "times with a zone": (AWARE, AWARE - HOUR, "too high"),
+    "times with and without a zone": (AWARE, NOON, "unusual"),
+    "days": (NOON.date(), (NOON + 24 * HOUR).date(), "too low"),
+    "a day and a time": (NOON.date(), NOON, "unusual"),
+    "hours": (NOON.time(), (NOON - HOUR).time(), "too high"),
+    "hours with and without a zone": (NOON.time(), AWARE.timetz(), "unusual"),
+    "spans": (2 * HOUR, HOUR, "too high"),
+    "a span and a number": (HOUR, 1, "unusual"),
+    "months": (pd.Period("2020-01"), pd.Period("2020-02"), "too low"),
+    "a month and a day": (pd.Period("2020-01"), pd.Period("2020-01-01"), "unusual"),
+    "numpy's days": (
+        np.datetime64("2020-01-02"),
+        np.datetime64("2020-01-01"),
+        "too high",
+    ),
+    "numpy's spans": (np.timedelta64(1, "h"), np.timedelta64(1, "D"), "too low"),
+    "numpy's span and a number": (np.timedelta64(1, "h"), 5, "unusual"),
+    "numpy's number and flag": (np.float32(1.5), np.bool_(True), "unusual"),
+    "flags": (False, True, "unusual"),
+    "a text and a number": ("1", 2, "unusual"),
+    "None and nan": (None, np.nan, "unusual"),
+    "a list and another": ([1, 2], [1, 3], "unusual"),
+    "intervals": (pd.Interval(0, 1), pd.Interval(1, 2), "unusual"),
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_direction_between_cells(name):
+    observed, normal, wanted = COMPARED[name]
+    X_normal = objects(*[normal] * 20)
+    explanation = explain(Likes(normal), objects(observed, normal), X_normal)
+    assert list(explanation["direction"]["x0"]) == [wanted, ""]
+    assert list(explanation["contribution"]["x0"]) == [1, 0]
+    # beside each other in the normal rows, too
+    X_normal = objects(*[observed, normal] * 10)
+    explanation = explain(Likes(normal), objects(observed), X_normal)
+    assert list(explanation["direction"]["x0"]) == [wanted]
+
+
+def test_cells_of_several_kinds_are_tried_by_frequency():
+    days = [NOON.date() + i * timedelta(days=1) for i in range(12)]
+    cells = objects(*range(12), *days, 7, 7, days[3], days[3])
+    for cell, is_tried in ((7, True), (days[3], True), (6, False)):
+        explanation = explain(Likes(cell), objects(99), cells, n_values=2)
+        assert (explanation["contribution"]["x0"] > 0).all() == is_tried
 
 
 @pytest.mark.parametrize("dtype", ["category", object])
