@@ -170,16 +170,21 @@ def check_parameters(parameters):
     parameters : ContractiveAutoencoder
         Its ``random_state`` is left to scikit-learn.
     """
-    for name, (test, wanted) in _RULES.items():
-        value = getattr(parameters, name)
-        if not test(value):
-            raise ValueError(f"{name} must be {wanted}; got {value!r}.")
+    for name in _RULES:
+        check_parameter(name, getattr(parameters, name))
     wanted = LOSSES[parameters.loss].output_activation
     if wanted not in (None, parameters.output_activation):
         raise ValueError(
             f"loss={parameters.loss!r} needs output_activation={wanted!r}; got "
             f"{parameters.output_activation!r}."
         )
+
+
+def check_parameter(name, value):
+    """Raise a ValueError if an estimator's parameter of that name may not be that."""
+    test, wanted = _RULES[name]
+    if not test(value):
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 
 def resolve_device(device, or_cpu=False):
@@ -200,8 +205,7 @@ def resolve_device(device, or_cpu=False):
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if not _is_device(device):
-        raise ValueError(f"device must be {_RULES['device'][1]}; got {device!r}.")
+    check_parameter("device", device)
     device = torch.device(device)
     if not _is_available(device):
         if or_cpu:
@@ -266,12 +270,6 @@ def _check_within(X, low, high, reason, names):
         )
 
 
-def check_offset(offset):
-    """Raise a ValueError if an ``offset_`` that was assigned is no threshold."""
-    if not _is_number(offset) or np.isnan(offset):
-        raise ValueError(f"offset_ must be a number, not nan; got {offset!r}.")
-
-
 def column_label(column, names):
     """Name of a column in a message: its name in quotes, or its position."""
     return column if names is None else repr(names[column])
@@ -296,15 +294,14 @@ def check_not_negative(name, value):
 
 def check_number(name, value):
     """Check a number that is not nan."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    if not is_number or np.isnan(float(value)):
+    if not _is_number(value) or np.isnan(float(value)):
         raise ValueError(f"{name} must be a number; got {value!r}.")
 
 
-def check_count(name, value, high=None):
-    """Check an int from 1 to ``high``."""
-    if not (_is_int(value) and (high is None or value <= high)):
-        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
+def check_count(name, value, high=None, *, low=1):
+    """Check an int from ``low`` to ``high``."""
+    if not (_is_int(value, low) and (high is None or value <= high)):
+        wanted = f"an int >= {low}" if high is None else f"an int from {low} to {high}"
         raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 

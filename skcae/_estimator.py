@@ -51,12 +51,15 @@ class ContractiveAutoencoder(
     hidden_layer_sizes : tuple of int, default=(256,)
         Widths of the encoder's layers between the columns and the code; the
         decoder mirrors them. ``()`` is the network of Rifai et al.
-    activation : {"identity", "sigmoid", "tanh", "relu", "softplus", "silu"}, \
-            default="relu"
-        Activation of the hidden layers.
-    code_activation, decoder_activation : same choices or None, default=None
-        Activation of the code, and of the decoder's hidden layers; None for the same
-        as ``activation``, but "silu", whose units do not die, for a code of "relu".
+    activation : str, default="relu"
+        Activation of the hidden layers: "identity", "sigmoid", "tanh", "relu",
+        "softplus" or "silu".
+    code_activation : str or None, default=None
+        Activation of the code, one of the same. None for that of the hidden layers,
+        but "silu", whose units do not die, in place of "relu".
+    decoder_activation : str or None, default=None
+        Activation of the decoder's hidden layers, one of the same. None for that of
+        the encoder's.
     output_activation : {"identity", "sigmoid"}, default="identity"
         Activation of the reconstruction. "sigmoid" is for columns in [0, 1].
     loss : {"squared_error", "log_loss"}, default="squared_error"
@@ -65,7 +68,7 @@ class ContractiveAutoencoder(
         ``output_activation="sigmoid"`` and columns in [0, 1], also when scoring,
         as behind ``MinMaxScaler(clip=True)``.
     lam : float, default=0.1
-        λ >= 0, the weight of the penalty. 0 is a plain autoencoder. On
+        Weight λ of the penalty, at least 0, which is a plain autoencoder. On
         standardised columns a tied linear network drops the directions whose
         variance is below ``lam / 2``. Code that averages the squared error over
         columns but sums the penalty has a λ that is d times smaller:
@@ -137,7 +140,7 @@ class ContractiveAutoencoder(
     ----------
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
     n_components_ : int
         Units of the code.
@@ -174,16 +177,24 @@ class ContractiveAutoencoder(
         How training computed the penalty. "closed_form" is exact, too, and needs
         no matrix per row: one layer, or two of which the upper is linear.
 
+    See Also
+    --------
+    skcae.anomaly.AnomalyDetector : Networks and neighbours, to find anomalies.
+    sklearn.decomposition.PCA : The linear code of least error.
+
     Notes
     -----
     Training is done in float32; everything else computes in float64, so that
-    scores do not depend on how rows are batched.
+    scores do not depend on how rows are batched, nor on the number of threads. Networks
+    whose matrix products are large enough for several threads use one or all, whichever
+    takes less time, and may differ in the last bits from fit to fit;
+    ``torch.set_num_threads(1)`` rules that out.
 
     Divergence is undone: an epoch whose loss is not finite, or explodes, is tried
     again with a tenth of the learning rate; one that ends worse than the column
-    means halves it. What still ends worse than these raises an error that says
-    what to change, and leaves an earlier fit as it was; what ends no better raises
-    a ``ConvergenceWarning``.
+    means halves it. What cannot be undone raises an error that says what to change, and
+    leaves an earlier fit as it was. A model that ends no better than the column means
+    comes with a ``ConvergenceWarning``.
 
     References
     ----------
@@ -290,6 +301,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         self : ContractiveAutoencoder
+            Fitted.
 
         Raises
         ------
@@ -343,6 +355,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         self : ContractiveAutoencoder
+            Fitted.
 
         Raises
         ------
@@ -445,7 +458,7 @@ class ContractiveAutoencoder(
         return self._map(codes, Network.decode).astype(codes.dtype, copy=False)
 
     def score_samples(self, X):
-        """Minus the reconstruction error of each row; higher is more normal.
+        """Score rows by minus their reconstruction error; higher is more normal.
 
         Parameters
         ----------
@@ -461,7 +474,7 @@ class ContractiveAutoencoder(
         return self._score_rows(self._check_rows_to_score(X))
 
     def decision_function(self, X):
-        """Scores relative to the threshold: ``score_samples(X) - offset_``.
+        """Score rows relative to the threshold: ``score_samples(X) - offset_``.
 
         Parameters
         ----------
@@ -473,7 +486,7 @@ class ContractiveAutoencoder(
             Negative for outliers.
         """
         scores = self.score_samples(X)
-        _checks.check_offset(self.offset_)
+        _checks.check_number("offset_", self.offset_)
         return scores - self.offset_
 
     def predict(self, X):
@@ -491,7 +504,7 @@ class ContractiveAutoencoder(
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def score(self, X, y=None):
-        """Mean of :meth:`score_samples`: free of λ, so candidates compare.
+        """Average :meth:`score_samples` over rows: free of λ, so candidates compare.
 
         Parameters
         ----------
@@ -501,7 +514,8 @@ class ContractiveAutoencoder(
 
         Returns
         -------
-        float
+        score : float
+            Minus the mean reconstruction error.
         """
         return float(self.score_samples(X).mean())
 

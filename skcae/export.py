@@ -43,10 +43,27 @@ class _TransposedLinear(nn.Module):
 class AutoencoderModule(nn.Module):
     """Encoder and decoder as ``torch.nn.Sequential``.
 
+    Made by :meth:`skcae.ContractiveAutoencoder.to_module`. Calling it reconstructs.
+
     Parameters
     ----------
     network : Network
         Its values are copied.
+
+    See Also
+    --------
+    skcae.ContractiveAutoencoder.to_module : Copy a fitted network into this.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_wine
+    >>> from skcae import ContractiveAutoencoder
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> model = ContractiveAutoencoder(8, max_iter=2, random_state=0).fit(X)
+    >>> module = model.to_module()
+    >>> module.encoder(torch.tensor(X, dtype=torch.float32)).shape
+    torch.Size([178, 8])
     """
 
     def __init__(self, network):
@@ -73,5 +90,16 @@ class AutoencoderModule(nn.Module):
         self.decoder = nn.Sequential(*layers[2 * network.depth :])
 
     def forward(self, rows):
-        """Reconstruct rows, a Tensor of shape (n, n_features)."""
+        """Reconstruct rows.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n, n_features)
+            Rows, in the module's floating type.
+
+        Returns
+        -------
+        reconstructions : Tensor of shape (n, n_features)
+            Decoded codes.
+        """
         return self.decoder(self.encoder(rows))

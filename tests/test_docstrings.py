@@ -35,7 +35,10 @@ def public_objects():
             for name in dir(item):
                 member = getattr(item, name)
                 is_member = callable(member) or isinstance(member, property)
-                if is_member and not name.startswith("_"):
+                # torch and scikit-learn describe what is theirs
+                module = getattr(member, "__module__", "skcae") or ""
+                is_ours = module.startswith("skcae")
+                if is_member and is_ours and not name.startswith("_"):
                     yield f"{path}.{name}", item, member
 
 

@@ -1,0 +1,138 @@
+"""P-values and thresholds from the scores of normal rows."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from skcae._checks import check_positive
+from skcae._pipeline import index_of
+from skcae.anomaly._scores import scores_of
+
+
+def p_values(estimator, X, X_calibration):
+    r"""Chance of a normal row to score as low as each row does.
+
+    Conformal p-values [1]_, :math:`(1 + \#\{i : s_i \le s\}) / (n + 1)` among the n
+    scores of the calibration rows: a normal row's is at most α with probability at
+    most α, whatever the scores' distribution, and ties only lower that. To limit the
+    share of false alarms among the alarms, give them to
+    :func:`scipy.stats.false_discovery_control` [2]_.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`geometric_mean_score` counts.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Rows to test, as ``score_samples`` takes them; may be none.
+    X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
+        Normal rows that neither training nor early stopping has seen.
+
+    Returns
+    -------
+    p_values : Series of shape (n_samples,)
+        Indexed as ``X``; at least ``1 / (n_calibration + 1)``. A score that overflows
+        is lower than all others.
+
+    Raises
+    ------
+    ValueError
+        If there is no calibration row.
+
+    References
+    ----------
+    .. [1] Vovk, V., Gammerman, A., Shafer, G. (2005). Algorithmic learning in a
+       random world. Springer.
+    .. [2] Bates, S., Candès, E., Lei, L., Romano, Y., Sesia, M. (2023). Testing for
+       outliers with conformal p-values. Annals of Statistics 51 (1).
+    """
+    calibration = scores_of(estimator, X_calibration)
+    p = p_values_of_scores(scores_of(estimator, X), calibration)
+    return pd.Series(p, index=index_of(X, len(p)), name="p_value")
+
+
+def conformal_threshold(estimator, X_calibration, rate=0.01):
+    """Score below which a normal row comes at a given rate, at most.
+
+    Assign it to ``offset_``, of the last step in a Pipeline: no refit is needed, and
+    ``predict`` then calls those rows outliers whose :func:`p_values` are at most
+    ``rate``.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`geometric_mean_score` counts.
+    X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
+        Normal rows that neither training nor early stopping has seen, at least
+        ``1 / rate - 1``.
+    rate : float in (0, 1], default=0.01
+        Share of normal rows to call outliers.
+
+    Returns
+    -------
+    offset : float
+        The k-th lowest of the n calibration scores, where k is ``rate * (n + 1)``
+        rounded down; inf for ``rate=1``; -inf, which no score is below, if so many
+        scores overflow.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows for the rate.
+    """
+    check_positive("rate", rate, high=1)
+    return threshold_of_scores(scores_of(estimator, X_calibration), rate)
+
+
+def p_values_of_scores(scores, calibration):
+    """Conformal p-values of scores, see :func:`p_values`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Higher is more normal.
+    calibration : ndarray of shape (n_calibration,)
+        Scores of normal rows, in any order.
+
+    Returns
+    -------
+    p_values : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If there is no calibration score.
+    """
+    if len(calibration) == 0:
+        raise ValueError("X_calibration has no rows: p-values take at least one.")
+    n_as_low = np.searchsorted(np.sort(calibration), scores, side="right")
+    return (1 + n_as_low) / (1 + len(calibration))
+
+
+def threshold_of_scores(calibration, rate):
+    """Threshold for scores at a rate, see :func:`conformal_threshold`.
+
+    Parameters
+    ----------
+    calibration : ndarray of shape (n_calibration,)
+        Scores of normal rows, in any order.
+    rate : float in (0, 1]
+
+    Returns
+    -------
+    offset : float
+
+    Raises
+    ------
+    ValueError
+        If there are too few scores for the rate.
+    """
+    # 0.29 * 100 is less than 29 by rounding
+    rank = math.floor(rate * (len(calibration) + 1) * (1 + 1e-12))
+    if rank == 0:
+        raise ValueError(
+            f"X_calibration has {len(calibration)} rows: a rate of {rate} takes at "
+            f"least {math.ceil(1 / rate) - 1}. Give more, or ask for a larger rate."
+        )
+    ascending = np.sort(calibration)
+    return float(ascending[rank - 1]) if rank <= len(ascending) else np.inf

@@ -1,0 +1,251 @@
+"""Which columns make a row anomalous, and what would be normal there."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from skcae._checks import check_count
+from skcae._pipeline import reconstructed_columns, take_rows
+from skcae.anomaly._cells import values_to_try
+from skcae.anomaly._scores import scores_of
+from skcae.anomaly._tables import as_tables
+
+# Fewer rows do not show what is normal.
+_MIN_NORMAL_ROWS = 20
+# Cells of the rows that are scored at once.
+_BLOCK_CELLS = 2**22
+# Share of an error that it may differ by from batch to batch.
+_ROUNDING = 1e-8
+
+
+def explain(estimator, X, X_normal=None, *, n_values=10):
+    """Which columns make each row anomalous, and what would be normal there.
+
+    The contribution of a column is how much the row's error falls when this one
+    column takes the best of the values that normal rows have in it, and all others
+    stay. The plain error of each column does not tell that: an autoencoder spreads
+    the fault of one column over those that go with it [1]_.
+
+    Parameters
+    ----------
+    estimator : ContractiveAutoencoder or Pipeline, or list of models
+        Fitted; of a list, the :func:`geometric_mean_score` counts.
+    X : table of shape (n_samples, n_features)
+        Rows to explain, as ``score_samples`` takes them; may be none. A DataFrame of
+        pandas or polars, a Table of pyarrow, a 2D array, a sparse matrix or a list of
+        rows, with cells of any type: the model scores the same kind of table, in which
+        cells of one column are replaced by cells of ``X_normal``.
+    X_normal : table of shape (n_normal, n_features), default=None
+        At least 20 rows of the same kind of table, most of them normal, that training
+        has not seen. None for ``X`` itself.
+    n_values : int, default=10
+        Values to try in each column: so many quantiles of what has an order in
+        ``X_normal`` (numbers, dates, times, periods, ordered categories), or the most
+        frequent of what has none (strings, booleans, categories); and each missing
+        value, such as nan or None, that is as frequent as a quantile. All rows are
+        scored with each value in each column, so explain the rows that matter.
+
+    Returns
+    -------
+    explanation : DataFrame of shape (n_samples, 4 * n_features or 5 * n_features)
+        Indexed as ``X``, the columns by kind and name: ``explanation["contribution"]``
+        is a table of the shape of ``X``, and ``explanation.loc[row].unstack(0)`` all
+        that is said of one row, to sort by its "contribution".
+
+        - "contribution": how much of the row's error this cell adds, in units of the
+          median error of a row of ``X_normal``; 0 if no value is better, never less.
+        - "direction": "too low" or "too high", next to the expected value;
+          "unusual" if one of both is missing or has no order; "" if no value is
+          better.
+        - "observed": ``X``.
+        - "expected": the best value, or the observed one if none is better.
+        - "reconstructed": what the autoencoder returns, in the columns of ``X``;
+          nan where a step drops the column. Missing altogether for several or other
+          models, or if a step before the autoencoder has no ``inverse_transform`` that
+          undoes it.
+
+    Raises
+    ------
+    TypeError
+        If ``X`` is no table in which one cell can be replaced, such as a list of
+        texts, or if ``X_normal`` is another kind of table.
+    ValueError
+        If the rows are not as described, or if ``X_normal`` has a median error of 0 or
+        beyond the range of numbers, so that contributions have no unit.
+
+    References
+    ----------
+    .. [1] Alcala, C. F., Qin, S. J. (2009). Reconstruction-based contribution for
+       process monitoring. Automatica 45 (7).
+    """
+    check_count("n_values", n_values)
+    rows, normal = as_tables(X, X if X_normal is None else X_normal)
+    tables = explanation_of_scores(
+        partial(scores_of, estimator), rows, normal, n_values
+    )
+    if not isinstance(estimator, list | tuple):
+        reconstructed = _reconstructed(estimator, rows, normal)
+        if reconstructed is not None:
+            tables["reconstructed"] = reconstructed
+    return pd.concat(tables, axis=1)
+
+
+def explanation_of_scores(score, rows, normal, n_values):
+    """Explain rows by any function that scores them, see :func:`explain`.
+
+    Parameters
+    ----------
+    score : callable
+        Takes the kind of table that ``rows`` wraps and returns scores that are minus
+        an error, -inf for one beyond the range of numbers.
+    rows, normal : Table
+        Rows to explain and normal rows, as ``as_tables`` wraps them.
+    n_values : int
+        Values to try in each column.
+
+    Returns
+    -------
+    tables : dict of DataFrame of shape (n_samples, n_features)
+        "contribution", "direction", "observed" and "expected".
+
+    Raises
+    ------
+    ValueError
+        If the normal rows are too few, or give no unit.
+    """
+    errors, unit = np.empty(0), 1.0
+    if rows.n_rows > 0:
+        _check_normal(normal, normal is rows)
+        errors = -score(rows.X)
+        unit = _unit(errors if normal is rows else -score(normal.X))
+    kinds = "contribution", "direction", "observed", "expected"
+    columns = {kind: [] for kind in kinds}
+    for position in range(rows.n_columns):
+        column = normal.column(position)
+        values = normal.take(column, values_to_try(normal.compared(column), n_values))
+        explained = _explain_column(score, rows, position, values, errors, unit)
+        for kind, part in zip(kinds, explained, strict=True):
+            columns[kind].append(part.reset_index(drop=True))
+    return {kind: _table(columns[kind], rows) for kind in kinds}
+
+
+def _check_normal(normal, is_rows):
+    if normal.n_rows < _MIN_NORMAL_ROWS:
+        which = "X, in place of X_normal," if is_rows else "X_normal"
+        raise ValueError(
+            f"{which} has {normal.n_rows} rows, which do not show what is normal: give "
+            f"at least {_MIN_NORMAL_ROWS} rows as X_normal that are and that training "
+            "has not seen."
+        )
+
+
+def _unit(errors):
+    """The median error of a normal row."""
+    unit = np.median(errors)
+    if not unit > 0:
+        raise ValueError(
+            "Half of the rows of X_normal are reconstructed without any error, so that "
+            "contributions have no unit: give rows that training has not seen."
+        )
+    if unit == np.inf:
+        raise ValueError(
+            "Half of the rows of X_normal have errors beyond the range of numbers, so "
+            "that contributions have no unit: give rows that are normal."
+        )
+    return unit
+
+
+def _explain_column(score, rows, position, values, errors, unit):
+    """Contributions of a column, directions, observed and expected values.
+
+    Parameters
+    ----------
+    score, rows
+        As in :func:`explanation_of_scores`.
+    position : int
+        Of the column.
+    values : column
+        Cells to try in it, each of another value.
+    errors : ndarray of shape (n_samples,)
+        Of the rows as they are.
+    unit : float
+        Of contributions.
+
+    Returns
+    -------
+    tuple of four Series of shape (n_samples,)
+    """
+    observed, n_rows = rows.column(position), rows.n_rows
+    # the observed cells, and after them those to try
+    joined = rows.joined(position, values) if n_rows > 0 else observed
+    cells = rows.compared(joined)
+    least, chosen = _best_values(score, rows, position, joined, cells.codes)
+    is_better = least + _ROUNDING * np.maximum(least, unit) < errors
+    chosen = np.where(is_better, chosen, np.arange(n_rows))
+    contributions = np.zeros(n_rows)
+    with np.errstate(over="ignore"):
+        contributions[is_better] = (errors[is_better] - least[is_better]) / unit
+    kinds, codes = cells.kinds[chosen], cells.codes[chosen]
+    have_order = (cells.kinds[:n_rows] == kinds) & (kinds > 0)
+    directions = np.select(
+        [~is_better, ~have_order, cells.codes[:n_rows] > codes],
+        ["", "unusual", "too high"],
+        "too low",
+    )
+    return (
+        pd.Series(contributions),
+        pd.Series(directions),
+        rows.shown(observed),
+        rows.shown(rows.take(joined, chosen)),
+    )
+
+
+def _best_values(score, rows, position, joined, codes):
+    """Least error of each row over the values of a column, and where that value is.
+
+    Parameters
+    ----------
+    score, rows, position
+        As in :func:`_explain_column`.
+    joined : column
+        The observed cells of the column, and after them those to try.
+    codes : ndarray of int
+        Of the cells of ``joined``; equal ones share one.
+
+    Returns
+    -------
+    least : ndarray of shape (n_samples,)
+        inf where no other value is to be tried.
+    places : ndarray of int of shape (n_samples,)
+        Places of the values in ``joined``.
+    """
+    n_rows = rows.n_rows
+    tried = codes[n_rows:]
+    errors = np.full((n_rows, len(tried) + 1), np.inf)
+    # equal values change nothing
+    row, value = np.nonzero(codes[:n_rows, None] != tried)
+    length = max(1, _BLOCK_CELLS // max(1, rows.n_columns))
+    for start in range(0, len(row), length):
+        some, new = row[start : start + length], value[start : start + length]
+        column = rows.take(joined, n_rows + new)
+        errors[some, new] = -score(rows.replaced(some, position, column))
+    best = errors.argmin(axis=1)
+    return errors.min(axis=1), n_rows + best
+
+
+def _table(columns, rows):
+    if not columns:
+        return pd.DataFrame(index=rows.index)
+    table = pd.concat(columns, axis=1, keys=range(len(columns)))
+    return table.set_axis(rows.names, axis=1).set_axis(rows.index)
+
+
+def _reconstructed(estimator, rows, normal):
+    if rows.n_rows > 0:
+        return reconstructed_columns(estimator, rows.X)
+    if normal.n_rows == 0:
+        return None
+    # the columns of an empty table are those of any row
+    table = reconstructed_columns(estimator, take_rows(normal.X, np.arange(1)))
+    return None if table is None else table.iloc[:0].set_axis(rows.index)
