@@ -10,6 +10,7 @@ from sklearn.datasets import (
     load_iris,
     load_wine,
 )
+from sklearn.model_selection import train_test_split
 
 MOST_ROWS = 10_000
 
@@ -37,6 +38,35 @@ def mnist(folder=None):
     if np.median(X) > 0.5:  # bright paper
         X = 1 - X
     return X, y.astype(int)
+
+
+def digits(folder=None, seed=0, n_train=5000, n_test=2000):
+    """Small images, or some of MNIST's: rows to train on, and rows held out.
+
+    Parameters
+    ----------
+    folder : str, optional
+        See mnist. None for the 1797 images of 8 x 8 pixels that scikit-learn ships,
+        of which a quarter is held out.
+    seed : int
+        Draws the rows.
+    n_train, n_test : int
+        How many of MNIST's to draw, each from its own part.
+
+    Returns
+    -------
+    X_train, X_test : ndarray of shape (n, d), float64
+        In [0, 1], ink 1.
+    y_train, y_test : ndarray of shape (n,), int
+    """
+    if folder is None:
+        X, y = load_digits(return_X_y=True)
+        return train_test_split(X / 16, y, random_state=seed, stratify=y)
+    X, y = mnist(folder)
+    rng = np.random.default_rng(seed)
+    train = rng.permutation(60_000)[:n_train]
+    test = 60_000 + rng.permutation(10_000)[:n_test]
+    return X[train].astype(float), X[test].astype(float), y[train], y[test]
 
 
 def adbench(folder):

@@ -46,6 +46,22 @@ def ratios(pairs):
     return statistics.median(values), values[0], values[-1]
 
 
+def spreads(groups, form=".2f"):
+    """Mean ± standard deviation of every column within groups of rows, as text.
+
+    Only the mean of a group of one row, and nothing where no row has a figure.
+
+    Parameters
+    ----------
+    groups : DataFrameGroupBy or SeriesGroupBy
+    form : str
+        How to write a number.
+    """
+    mean, std = groups.mean(), groups.std()
+    text, ends = mean.map(f"{{:{form}}}".format), std.map(f" ± {{:{form}}}".format)
+    return text.where(mean.notna(), "") + ends.where(std.notna(), "")
+
+
 def setting(**extra):
     """Print and return what the figures depend on."""
     versions = {
@@ -64,6 +80,33 @@ def write(path, setting, rows):
     if path:
         with open(path, "w") as file:
             json.dump({"setting": setting, "rows": rows}, file, indent=1)
+
+
+def each_seed(doc, measure, n_seeds):
+    """Measure a row of figures for each seed, print and write them.
+
+    Parameters
+    ----------
+    doc : str
+        Help of the command; one seed with --quick.
+    measure : callable
+        From a seed to a dict of numbers.
+    n_seeds : int
+
+    Returns
+    -------
+    list of dict
+    """
+    arguments = parser(doc)
+    arguments.add_argument("--quick", action="store_true", help="one seed")
+    options = arguments.parse_args()
+    conditions, rows = setting(), []
+    for seed in range(1 if options.quick else n_seeds):
+        row = {"seed": seed} | measure(seed)
+        print(", ".join(f"{name} {row[name]:.3g}" for name in row), flush=True)
+        rows.append(row)
+    write(options.out, conditions, rows)
+    return rows
 
 
 def table(n, d, dtype=np.float32):

@@ -9,18 +9,20 @@ from torch.utils.data import DataLoader, TensorDataset
 from skcae import ContractiveAutoencoder
 
 
+def fixed(epochs):
+    """Parameters that train for so many epochs, whatever comes of them."""
+    return {"max_iter": epochs, "tol": 0, "n_iter_no_change": epochs + 1}
+
+
 def contractive(sizes, epochs, **parameters):
     """Our estimator, at full λ from the first step and without stopping early."""
     settings = {
         "hidden_layer_sizes": sizes[:-1],
         "activation": "silu",
         "batch_size": 256,
-        "max_iter": epochs,
         "lam_warmup": 0,
-        "tol": 0,
-        "n_iter_no_change": epochs + 1,
         "random_state": 0,
-    }
+    } | fixed(epochs)
     return ContractiveAutoencoder(sizes[-1], **settings | parameters)
 
 
@@ -29,10 +31,8 @@ def mlp_regressor(sizes, epochs):
     return MLPRegressor(
         hidden_layer_sizes=(*sizes, *sizes[-2::-1]),
         batch_size=256,
-        max_iter=epochs,
-        tol=0,
-        n_iter_no_change=epochs + 1,
         random_state=0,
+        **fixed(epochs),
     )
 
 

@@ -38,7 +38,7 @@ from benchmarks import _digits
 from benchmarks._data import labelled, mnist
 from benchmarks._digits import Digits
 from benchmarks._encoders import CANDIDATES
-from benchmarks._report import parser, setting
+from benchmarks._report import parser, setting, spreads
 from benchmarks._rows import once
 from benchmarks._tables import METHODS, nested_scores
 
@@ -95,8 +95,7 @@ def report_paper(rows):
 
 def report_spread(rows, by, over=None):
     """Mean and standard deviation of the test error."""
-    grouped = pd.DataFrame(rows).groupby(by, sort=False)["test"]
-    text = grouped.mean().map("{:.2f}".format) + grouped.std().map(" ± {:.2f}".format)
+    text = spreads(pd.DataFrame(rows).groupby(by, sort=False)["test"])
     print((text.unstack(over) if over else text).to_string())
 
 

@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks._report import parser, seconds, setting, table, write
 from benchmarks._rivals import contractive
-from skcae._jacobian import multiplications
 
 # widths of the encoder, rows in a batch
 NETWORKS = (
@@ -45,7 +44,12 @@ def floor(sizes, batch, method, rates):
     weights = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
     encoder, widths = sum(weights), sum(sizes[1:]) + sum(sizes[:-1])
     plain = 3 * 2 * encoder - weights[0]  # the first layer needs no input gradient
-    operations = 2 * batch * (plain + multiplications(method, sizes))
+    penalty = {
+        "hutchinson": 3 * encoder,  # one probe a row
+        # of one layer: the norms of its units, once a batch
+        "closed_form": 2 * sizes[1] + 2 * encoder / batch,
+    }
+    operations = 2 * batch * (plain + penalty[method])
     parameters = encoder + widths
     passes = 2 * 3 * batch * (widths + sum(sizes[1:])) + 9 * parameters
     return operations / rates[0], 4 * passes / rates[1]

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._report import parser, seconds, setting, write
+from benchmarks._report import each_seed, seconds
 from skcae import ContractiveAutoencoder
 from skcae.inspection import lambda_path
 from skcae.metrics import denoising_score, largest_lam_within_one_standard_error
@@ -22,8 +22,9 @@ from skcae.metrics import denoising_score, largest_lam_within_one_standard_error
 LAMS = np.geomspace(0.01, 3, 10)
 
 
-def compare(X, seed):
+def compare(seed):
     """Seconds and choice of both."""
+    X, _ = load_digits(return_X_y=True)
     model = make_pipeline(
         StandardScaler(),
         ContractiveAutoencoder(64, hidden_layer_sizes=(), tol=1e-4, random_state=seed),
@@ -41,28 +42,14 @@ def compare(X, seed):
         chosen["search"] = float(LAMS[best])
 
     ours, rival = seconds(follow), seconds(find)
-    return {"seed": seed, "path": ours, "search": rival, "chosen": chosen}
-
-
-def main():
-    """Print one line a seed."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--quick", action="store_true")
-    options = arguments.parse_args()
-    conditions = setting()
-    X, _ = load_digits(return_X_y=True)
-    rows = []
-    for seed in range(1 if options.quick else 3):
-        row = compare(X, seed)
-        rows.append(row)
-        print(
-            f"seed {seed}: {row['path']:.1f} s / {row['search']:.1f} s = "
-            f"{row['path'] / row['search']:.2f}, chose {row['chosen']['path']:.3g}, "
-            f"search {row['chosen']['search']:.3g}",
-            flush=True,
-        )
-    write(options.out, conditions, rows)
+    return {
+        "path, s": ours,
+        "search, s": rival,
+        "ratio": ours / rival,
+        "path's lam": chosen["path"],
+        "search's lam": chosen["search"],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    each_seed(__doc__, compare, n_seeds=3)

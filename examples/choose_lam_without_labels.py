@@ -1,79 +1,61 @@
-"""Choose λ without labels, by how well held-out rows are restored from noise.
+"""
+Choose λ without labels
+=======================
 
-Reconstruction error cannot choose λ, because it prefers none. The denoising score
-can; the rule of one standard error then takes the most contractive candidate that
-is about as good as the best. Five splits of the digits show how much it varies.
+The reconstruction error cannot choose λ, because it is smallest at λ = 0. Restoring
+rows from noise can: a model that knows where rows lie does it better than a model that
+copies its input. The rule of one standard error then takes the largest λ that is about
+as good as the best.
 """
 
 # %%
-from functools import partial
-
-import numpy as np
-import pandas as pd
+# Follow a path over λ
+# --------------------
+# ``lambda_path`` cross-validates every λ. The fits start from one another, which takes
+# less than half of the time of a grid search. The noise has half a standard deviation
+# of each column.
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcae import ContractiveAutoencoder
-from skcae.metrics import (
-    contraction_score,
-    denoising_score,
-    largest_lam_within_one_standard_error,
-    reconstruction_score,
-)
+from skcae.inspection import lambda_path
+from skcae.metrics import denoising_score, reconstruction_score
+from skcae.plotting import LambdaPathDisplay
 
 X, _ = load_digits(return_X_y=True)
-LAM = "contractiveautoencoder__lam"
+X_train, X_test = train_test_split(X, random_state=1)
+model = make_pipeline(
+    StandardScaler(),
+    ContractiveAutoencoder(
+        64, hidden_layer_sizes=(), tol=1e-4, max_iter=100, random_state=0
+    ),
+)
+path = lambda_path(model, X_train, [0.03, 0.1, 0.3, 1, 3], cv=3)
+print(f"Chosen: λ = {path.best_lam}")
+print(path.table[["reconstruction_error", "denoising_score"]].round(3).to_string())
 
-# %% One search for each split; the noise of the score is half a standard deviation.
-rows, curves = [], []
-for seed in range(5):
-    train, held_out = train_test_split(X, random_state=seed)
-    model = make_pipeline(
-        StandardScaler(),
-        ContractiveAutoencoder(
-            64, hidden_layer_sizes=(), max_iter=100, tol=1e-4, random_state=seed
-        ),
-    )
-    search = GridSearchCV(
-        model,
-        {LAM: [0, 0.03, 0.1, 0.3, 1, 3]},
-        cv=3,
-        scoring={
-            "denoising": denoising_score,
-            "reconstruction": reconstruction_score,
-            "contraction": contraction_score,
-        },
-        refit=partial(largest_lam_within_one_standard_error, metric="denoising"),
-        n_jobs=2,
-    )
-    search.fit(train)
-    plain = clone(model).set_params(**{LAM: 0}).fit(train)
-    rows.append(
-        {
-            "chosen lam": search.best_params_[LAM],
-            "error from noise, chosen": -denoising_score(
-                search.best_estimator_, held_out
-            ),
-            "error from noise, lam = 0": -denoising_score(plain, held_out),
-        }
-    )
-    table = pd.DataFrame(search.cv_results_).set_index(f"param_{LAM}")
-    curves.append(-table.filter(regex="^mean_test_"))
+# %%
+# Look at what each λ costs and buys
+# ----------------------------------
+# A larger λ costs reconstruction and buys a code that changes less. Bars are standard
+# errors over the folds; the dashed line lies one below the best score.
+figure = LambdaPathDisplay(path).plot().figure_
+figure.savefig("choose_lam_without_labels.png", dpi=150)
+print("\nSaved choose_lam_without_labels.png in this folder")
 
-# %% What the scores say by λ, averaged over the splits.
-curves = pd.concat(curves).groupby(level=0).mean()
-curves.index = pd.Index(curves.index.astype(float), name="lam")
-curves.columns = curves.columns.str.removeprefix("mean_test_")
-print("Cross-validated means (errors, and the squared norm of the Jacobian)")
-print(curves.round(3).to_string())
-
-# %% And the chosen models, on rows that no search has seen.
-results = pd.DataFrame(rows).rename_axis("seed")
-print("\nHeld-out rows")
-print(results.round(3).to_string())
-ratio = results["error from noise, chosen"] / results["error from noise, lam = 0"]
-print(f"\nError from noise, chosen over lam = 0: {ratio.mean():.2f} ", end="")
-print(f"(standard deviation {np.std(ratio, ddof=1):.2f} over five seeds)")
+# %%
+# Compare with λ = 0
+# ------------------
+# The chosen model restores images that no fold has seen better from noise than the
+# model without contraction. On clean images it is the other way round.
+#
+# A search over more than λ is a ``GridSearchCV`` with ``scoring=denoising_score`` and
+# ``refit=largest_lam_within_one_standard_error``, which is in ``skcae.metrics``, too.
+print("\nError on held-out images: from noise, and from the image itself")
+for lam in (path.best_lam, 0):
+    fitted = clone(model).set_params(contractiveautoencoder__lam=lam).fit(X_train)
+    errors = -denoising_score(fitted, X_test), -reconstruction_score(fitted, X_test)
+    print(f"  λ = {lam:<4g} {errors[0]:.3f} {errors[1]:.3f}")

@@ -7,6 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skcae._checks import column_label
 
+# Times the loss of the column means. Training undoes epochs that end worse, so a model
+# does so only where its output cannot reach the columns.
+_USELESS = 1.5
+
 
 def cure(X, parameters, names, term="reconstruction"):
     """Say what to change after training failed, the likeliest first.
@@ -14,7 +18,7 @@ def cure(X, parameters, names, term="reconstruction"):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-    parameters : types.SimpleNamespace
+    parameters : ContractiveAutoencoder
     names : sequence of str or None
     term : {"reconstruction", "penalty"}
         The term of the objective that went wrong.
@@ -47,29 +51,43 @@ def cure(X, parameters, names, term="reconstruction"):
     return f"{first[0].upper()}{first[1:]}; else {', or '.join(others)}."
 
 
-def compare_with_means(loss, means_loss, unit, advise):
-    """Refuse what reconstructs worse than the column means, warn of what equals them.
+def judge(loss, baseline_loss, varies, advise):
+    """Refuse a model that is of no use, and warn of one that may be of none.
 
     Parameters
     ----------
-    loss, means_loss : float
-        Of the fitted model and of the column means, per cell.
-    unit : float
-        What training counted in; not ``means_loss`` where the columns do not vary.
+    loss : float
+        Of the fitted model on its training rows, per cell.
+    baseline_loss : float
+        Of their column means.
+    varies : bool
+        Whether the columns vary.
     advise : callable
         ``term -> str``, see :func:`cure`.
+
+    Raises
+    ------
+    ValueError
+        If the model is so much worse than the column means as training would undo.
     """
-    # one percent is what the last steps of a collapsed network may jitter
-    if loss > 1.01 * max(means_loss, unit):
+    if loss > _USELESS * baseline_loss:
         raise ValueError(
             "Training ended with a model that reconstructs its own training rows "
             f"worse than their column means. {advise('reconstruction')}"
         )
-    if means_loss == unit and loss > 0.999 * means_loss:
+    # one percent is what the last steps of a collapsed network may jitter
+    if loss > 1.01 * baseline_loss:
+        warnings.warn(
+            "The model reconstructs its training rows worse than their column means, "
+            f"over all rows. {advise('reconstruction')}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    elif varies and loss > 0.999 * baseline_loss:
         warnings.warn(
             "The code has collapsed: the model reconstructs its training rows no "
             f"better than their column means. {advise('penalty')} In a deep network, "
             "use fewer hidden_layer_sizes, or activation='tanh'.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=4,
         )

@@ -1,6 +1,8 @@
 """What parameters and values may be, and the way back where they are not."""
 
 import functools
+import math
+import sys
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
@@ -8,32 +10,64 @@ import numpy as np
 import pandas as pd
 import torch
 
-from skcae._network import ACTIVATIONS
-from skcae._objective import LOSSES
+from skcae._core.activations import ACTIVATIONS
+from skcae._core.losses import LOSSES
+from skcae._core.penalties import PENALTIES
 
 # float32 holds neither the squares of larger values nor their sums.
 _LARGEST_VALUE = 1e15
 # What a scaler to [0, 1] may miss its range by.
 _ROUNDING = 1e-6
+# A layer of more units would not fit into any memory.
+_MOST_UNITS = 2**24
 
 
-def _is_int(value, low=1):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= low
+def _is_int(value, low=1, high=sys.maxsize):
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_int and low <= value <= high
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def _is_real(value, low=0.0, *, above=False):
-    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+    if not _is_number(value):
         return False
-    return np.isfinite(value) and (value > low if above else value >= low)
+    try:
+        value = float(value)
+    except OverflowError:
+        return False
+    return math.isfinite(value) and (value > low if above else value >= low)
 
 
 def _is_bool(value):
     return isinstance(value, bool | np.bool_)
 
 
-def _one_of(*choices):
-    wanted = "one of " + ", ".join(map(repr, choices))
-    return lambda value: isinstance(value, str | None) and value in choices, wanted
+class _OneOf:
+    """Test for one of some choices, and for the names of records there are by then."""
+
+    def __init__(self, *choices, names=tuple):
+        self._choices, self._names = choices, names
+
+    def __call__(self, value):
+        return isinstance(value, str | None) and value in self._all()
+
+    def __str__(self):
+        return "one of " + ", ".join(map(repr, self._all()))
+
+    def _all(self):
+        return (*self._choices, *self._names())
+
+
+def _one_of(*choices, **names):
+    choice = _OneOf(*choices, **names)
+    return choice, choice
+
+
+def _estimates():
+    return [name for name, penalty in PENALTIES.items() if not penalty.is_exact]
 
 
 def _is_fraction(value, high):
@@ -50,24 +84,25 @@ def _is_device(value):
 
 
 _POSITIVE_INT = _is_int, "an int >= 1"
+_WIDTH = functools.partial(_is_int, high=_MOST_UNITS)
 _NON_NEGATIVE = _is_real, "a finite number >= 0"
 _BOOL = _is_bool, "True or False"
 
 # name: (test, what it wants)
 _RULES = {
-    "n_components": _POSITIVE_INT,
+    "n_components": (_WIDTH, f"an int from 1 to {_MOST_UNITS}"),
     "hidden_layer_sizes": (
-        lambda value: isinstance(value, tuple | list) and all(map(_is_int, value)),
-        "a tuple of ints >= 1, () for none",
+        lambda value: isinstance(value, tuple | list) and all(map(_WIDTH, value)),
+        f"a tuple of ints from 1 to {_MOST_UNITS}, () for none",
     ),
-    "activation": _one_of(*ACTIVATIONS),
-    "code_activation": _one_of(None, *ACTIVATIONS),
-    "decoder_activation": _one_of(None, *ACTIVATIONS),
+    "activation": _one_of(names=ACTIVATIONS.keys),
+    "code_activation": _one_of(None, names=ACTIVATIONS.keys),
+    "decoder_activation": _one_of(None, names=ACTIVATIONS.keys),
     "output_activation": _one_of("identity", "sigmoid"),
-    "loss": _one_of(*LOSSES),
+    "loss": _one_of(names=LOSSES.keys),
     "lam": _NON_NEGATIVE,
     "penalty": _one_of("encoder", "reconstruction"),
-    "penalty_method": _one_of("auto", "exact", "hutchinson"),
+    "penalty_method": _one_of("auto", "exact", names=_estimates),
     "tied_weights": _BOOL,
     "noise_std": _NON_NEGATIVE,
     "trim_fraction": (
@@ -132,18 +167,24 @@ def check_parameters(parameters):
 
     Parameters
     ----------
-    parameters : types.SimpleNamespace
-        ``random_state`` is left to scikit-learn.
+    parameters : ContractiveAutoencoder
+        Its ``random_state`` is left to scikit-learn.
     """
-    for name, (test, wanted) in _RULES.items():
-        value = getattr(parameters, name)
-        if not test(value):
-            raise ValueError(f"{name} must be {wanted}; got {value!r}.")
-    if parameters.loss == "log_loss" and parameters.output_activation != "sigmoid":
+    for name in _RULES:
+        check_parameter(name, getattr(parameters, name))
+    wanted = LOSSES[parameters.loss].output_activation
+    if wanted not in (None, parameters.output_activation):
         raise ValueError(
-            "loss='log_loss' needs outputs between 0 and 1: set "
-            "output_activation='sigmoid'."
+            f"loss={parameters.loss!r} needs output_activation={wanted!r}; got "
+            f"{parameters.output_activation!r}."
         )
+
+
+def check_parameter(name, value):
+    """Raise a ValueError if an estimator's parameter of that name may not be that."""
+    test, wanted = _RULES[name]
+    if not test(value):
+        raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 
 def resolve_device(device, or_cpu=False):
@@ -164,8 +205,7 @@ def resolve_device(device, or_cpu=False):
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if not _is_device(device):
-        raise ValueError(f"device must be {_RULES['device'][1]}; got {device!r}.")
+    check_parameter("device", device)
     device = torch.device(device)
     if not _is_available(device):
         if or_cpu:
@@ -188,7 +228,7 @@ def _is_available(device):
 
 
 def check_columns(X, loss, names):
-    """Raise a ValueError that names a column whose values the loss cannot take.
+    """Raise a ValueError that names a column that a network cannot be trained on.
 
     Parameters
     ----------
@@ -197,11 +237,29 @@ def check_columns(X, loss, names):
     names : sequence of str or None
         Of the columns; None where they have none.
     """
-    low, high = -_LARGEST_VALUE, _LARGEST_VALUE
-    reason = "training is done in float32: scale the columns first"
-    if loss == "log_loss":
-        low, high = -_ROUNDING, 1 + _ROUNDING
-        reason = "loss='log_loss' needs values in [0, 1]: use MinMaxScaler(clip=True)"
+    check_range(X, loss, names)
+    _check_within(
+        X,
+        -_LARGEST_VALUE,
+        _LARGEST_VALUE,
+        "training is done in float32: scale the columns first",
+        names,
+    )
+
+
+def check_range(X, loss, names):
+    """Raise a ValueError that names a column whose values the loss is not defined for.
+
+    Parameters are those of :func:`check_columns`.
+    """
+    record = LOSSES[loss]
+    low, high = record.lowest, record.highest
+    if np.isfinite([low, high]).all():
+        reason = f"loss={loss!r} needs values in [{low:g}, {high:g}]: {record.advice}"
+        _check_within(X, low - _ROUNDING, high + _ROUNDING, reason, names)
+
+
+def _check_within(X, low, high, reason, names):
     lowest, highest = X.min(axis=0), X.max(axis=0)
     bad = np.flatnonzero((lowest < low) | (highest > high))
     if bad.size:
@@ -236,15 +294,14 @@ def check_not_negative(name, value):
 
 def check_number(name, value):
     """Check a number that is not nan."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    if not is_number or np.isnan(float(value)):
+    if not _is_number(value) or np.isnan(float(value)):
         raise ValueError(f"{name} must be a number; got {value!r}.")
 
 
-def check_count(name, value, high=None):
-    """Check an int from 1 to ``high``."""
-    if not (_is_int(value) and (high is None or value <= high)):
-        wanted = "an int >= 1" if high is None else f"an int from 1 to {high}"
+def check_count(name, value, high=None, *, low=1):
+    """Check an int from ``low`` to ``high``."""
+    if not (_is_int(value, low) and (high is None or value <= high)):
+        wanted = f"an int >= {low}" if high is None else f"an int from {low} to {high}"
         raise ValueError(f"{name} must be {wanted}; got {value!r}.")
 
 

@@ -1,7 +1,7 @@
 """The estimator: a transformer and an outlier detector in one."""
 
+from contextlib import contextmanager
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -13,18 +13,19 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skcae import _advice, _checks, _jacobian
-from skcae._batches import map_blocks
-from skcae._fitting import network_on_rows, train
-from skcae._module import AutoencoderModule
-from skcae._network import Network
-from skcae._objective import cell_losses, mean_of_least
+from skcae import _advice, _checks, _fit, export
+from skcae._core import penalties
+from skcae._core.checkpoint import Checkpoint
+from skcae._core.network import Network
+from skcae._core.objective import mean_of_least
+from skcae._core.training import TrainingDivergedError
 from skcae._progress import progress
-from skcae._threshold import auto_offset, quantile_offset, unseen_scores
-from skcae._training import TrainingDivergedError
+from skcae._threshold import auto_offset, quantile_offset
 
 _CPU = torch.device("cpu")
 _DTYPES = [np.float64, np.float32]
+# Of a stream, whose threshold follows them.
+_REMEMBERED_SCORES = 2000
 
 
 class ContractiveAutoencoder(
@@ -50,12 +51,15 @@ class ContractiveAutoencoder(
     hidden_layer_sizes : tuple of int, default=(256,)
         Widths of the encoder's layers between the columns and the code; the
         decoder mirrors them. ``()`` is the network of Rifai et al.
-    activation : {"identity", "sigmoid", "tanh", "relu", "softplus", "silu"}, \
-            default="relu"
-        Activation of the hidden layers.
-    code_activation, decoder_activation : same choices or None, default=None
-        Activation of the code, and of the decoder's hidden layers; None for the same
-        as ``activation``, but "silu", whose units do not die, for a code of "relu".
+    activation : str, default="relu"
+        Activation of the hidden layers: "identity", "sigmoid", "tanh", "relu",
+        "softplus" or "silu".
+    code_activation : str or None, default=None
+        Activation of the code, one of the same. None for that of the hidden layers,
+        but "silu", whose units do not die, in place of "relu".
+    decoder_activation : str or None, default=None
+        Activation of the decoder's hidden layers, one of the same. None for that of
+        the encoder's.
     output_activation : {"identity", "sigmoid"}, default="identity"
         Activation of the reconstruction. "sigmoid" is for columns in [0, 1].
     loss : {"squared_error", "log_loss"}, default="squared_error"
@@ -64,7 +68,7 @@ class ContractiveAutoencoder(
         ``output_activation="sigmoid"`` and columns in [0, 1], also when scoring,
         as behind ``MinMaxScaler(clip=True)``.
     lam : float, default=0.1
-        λ >= 0, the weight of the penalty. 0 is a plain autoencoder. On
+        Weight λ of the penalty, at least 0, which is a plain autoencoder. On
         standardised columns a tied linear network drops the directions whose
         variance is below ``lam / 2``. Code that averages the squared error over
         columns but sums the penalty has a λ that is d times smaller:
@@ -136,7 +140,7 @@ class ContractiveAutoencoder(
     ----------
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
     n_components_ : int
         Units of the code.
@@ -146,9 +150,12 @@ class ContractiveAutoencoder(
         Biases of all layers, in float64.
     offset_ : float
         Threshold: a row whose score lies below it is an outlier. It may be assigned
-        without a refit.
+        without a refit; :meth:`partial_fit` then leaves it.
     n_iter_ : int
         Epochs trained.
+    converged_ : bool
+        Whether :meth:`fit` ended because nothing improved any more, and not at
+        ``max_iter``. False after :meth:`partial_fit`.
     loss_curve_ : list of float
         The objective of each epoch.
     history_ : dict of list of float
@@ -164,21 +171,30 @@ class ContractiveAutoencoder(
         - "grad_norm": mean over steps, before clipping, of the objective in units
           of the loss of the column means;
         - "weight_norm": of all weights, without biases, after the epoch;
-        - "learning_rate".
+        - "learning_rate";
+        - "n_iter_no_change": epochs without an improvement so far.
     penalty_method_ : {"closed_form", "exact", "hutchinson"}
         How training computed the penalty. "closed_form" is exact, too, and needs
         no matrix per row: one layer, or two of which the upper is linear.
 
+    See Also
+    --------
+    skcae.anomaly.AnomalyDetector : Networks and neighbours, to find anomalies.
+    sklearn.decomposition.PCA : The linear code of least error.
+
     Notes
     -----
     Training is done in float32; everything else computes in float64, so that
-    scores do not depend on how rows are batched.
+    scores do not depend on how rows are batched, nor on the number of threads. Networks
+    whose matrix products are large enough for several threads use one or all, whichever
+    takes less time, and may differ in the last bits from fit to fit;
+    ``torch.set_num_threads(1)`` rules that out.
 
     Divergence is undone: an epoch whose loss is not finite, or explodes, is tried
     again with a tenth of the learning rate; one that ends worse than the column
-    means halves it. What still ends worse than these raises an error that says
-    what to change, and leaves an earlier fit as it was; what ends no better raises
-    a ``ConvergenceWarning``.
+    means halves it. What cannot be undone raises an error that says what to change, and
+    leaves an earlier fit as it was. A model that ends no better than the column means
+    comes with a ``ConvergenceWarning``.
 
     References
     ----------
@@ -271,6 +287,7 @@ class ContractiveAutoencoder(
 
     # Fitting
 
+    @_checks.unchanged_on_error
     def fit(self, X, y=None):
         """Train the autoencoder and set the threshold for outliers.
 
@@ -284,6 +301,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         self : ContractiveAutoencoder
+            Fitted.
 
         Raises
         ------
@@ -292,16 +310,40 @@ class ContractiveAutoencoder(
             diverges at every learning rate that was tried. An earlier fit is
             left as it was.
         """
-        resume = self.warm_start and self.__sklearn_is_fitted__()
-        return self._train(X, resume, ensure_min_samples=2)
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        X = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
+        with (
+            self._advised(X),
+            progress(self.verbose, self.max_iter) as on_epoch,
+        ):
+            fitted = _fit.fit(X, self, self._checkpoint if warm else None, on_epoch)
+        self._keep(fitted, goes_on=warm)
+        self.converged_ = fitted.converged
+        scores = self._score_rows(X)
+        if self.contamination == "auto":
+            unseen = None if warm else _fit.unseen_scores(X, self)
+            kept = min(self.n_components_, X.shape[1])
+            self._set_offset(auto_offset(scores, kept, unseen))
+        else:
+            self._set_offset(quantile_offset(scores, self.contamination))
+        self._recent_scores = scores[-_REMEMBERED_SCORES:]
+        _advice.judge(
+            mean_of_least(-scores, self.trim_fraction),
+            fitted.checkpoint.baseline_loss,
+            fitted.varies,
+            self._cure(X),
+        )
+        return self
 
+    @_checks.unchanged_on_error
     def partial_fit(self, X, y=None):
         """Train for one pass over the rows, from where the last call ended.
 
         The optimiser and the random state go on, and each call is one epoch of
-        λ's warm-up. The threshold follows the scores of the rows of this call:
-        give it rows enough for that. ``max_iter``, ``tol``, ``early_stopping``
-        and ``verbose`` play no part.
+        λ's warm-up. The threshold follows the scores of the last 2000 rows, or of all
+        rows of this call if they are more, unless ``offset_`` was assigned since the
+        last fit. ``max_iter``, ``tol``, ``early_stopping`` and ``verbose`` play no
+        part.
 
         Parameters
         ----------
@@ -313,63 +355,68 @@ class ContractiveAutoencoder(
         Returns
         -------
         self : ContractiveAutoencoder
+            Fitted.
 
         Raises
         ------
         ValueError
             As in :meth:`fit`.
         """
-        return self._train(X, self.__sklearn_is_fitted__(), once=True)
+        goes_on = self.__sklearn_is_fitted__()
+        X = self._check_training_rows(X, reset=not goes_on)
+        with self._advised(X):
+            fitted = _fit.update(X, self, self._checkpoint if goes_on else None)
+        assigned = goes_on and self.offset_ != self._computed_offset
+        recent = self._recent_scores if goes_on else np.empty(0)
+        self._keep(fitted, goes_on)
+        self.converged_ = False
+        scores = np.concatenate([recent, self._score_rows(X)])
+        self._recent_scores = scores[-max(_REMEMBERED_SCORES, len(X)) :]
+        if not assigned:
+            # a stream's rows are too new to be learnt by heart
+            self._set_offset(
+                auto_offset(self._recent_scores)
+                if self.contamination == "auto"
+                else quantile_offset(self._recent_scores, self.contamination)
+            )
+        return self
 
-    @_checks.unchanged_on_error
-    def _train(self, X, resume, once=False, ensure_min_samples=1):
-        parameters = SimpleNamespace(**self.get_params(deep=False))
-        _checks.check_parameters(parameters)
+    def _check_training_rows(self, X, *, reset, ensure_min_samples=1):
+        _checks.check_parameters(self)
         X = validate_data(
-            self,
-            X,
-            dtype=_DTYPES,
-            reset=not resume,
-            ensure_min_samples=ensure_min_samples,
+            self, X, dtype=_DTYPES, reset=reset, ensure_min_samples=ensure_min_samples
         )
         _checks.check_columns(X, self.loss, self._names())
+        return X
+
+    def _cure(self, X):
+        return partial(_advice.cure, X, self, self._names())
+
+    @contextmanager
+    def _advised(self, X):
+        """Say what to change where training diverges."""
         try:
-            state = self._state if resume else None
-            with progress(0 if once else self.verbose, self.max_iter) as on_epoch:
-                fitted = train(X, parameters, state, once, on_epoch)
+            yield
         except TrainingDivergedError as error:
             raise ValueError(
                 f"Training diverged in epoch {error.epoch}: the {error.term} exploded "
                 "at every learning rate that was tried, from learning_rate_init down. "
-                + _advice.cure(X, parameters, self._names(), error.term)
+                + self._cure(X)(error.term)
             ) from error
 
+    def _keep(self, fitted, goes_on):
         history = fitted.history
-        if resume:
+        if goes_on:
             history = {name: self.history_[name] + history[name] for name in history}
         self.history_ = history
-        self.n_iter_ = fitted.state["epochs"]
-        self.n_components_ = fitted.state["architecture"]["sizes"][-1]
+        self.n_iter_ = fitted.checkpoint.epochs
+        self.n_components_ = fitted.checkpoint.sizes[-1]
         self.penalty_method_ = fitted.penalty_method
-        self._state, self._loss = fitted.state, self.loss
-        loss = self._set_offset(X, resume, once)
-        if not once:
-            advise = partial(_advice.cure, X, parameters, self._names())
-            unit = fitted.state["unit"]
-            _advice.compare_with_means(loss, fitted.means_loss, unit, advise)
-        return self
+        self._checkpoint = fitted.checkpoint
 
-    def _set_offset(self, X, resume, once):
-        """Place the threshold by the scores of the rows; return their mean loss."""
-        scores = self._score_rows(X)
-        if self.contamination == "auto":
-            unseen = None if resume or once else unseen_scores(self, X)
-            # a stream's rows are too new to be learnt by heart
-            kept = 0 if once else min(self.n_components_, X.shape[1])
-            self.offset_ = auto_offset(scores, kept, unseen)
-        else:
-            self.offset_ = quantile_offset(scores, self.contamination)
-        return mean_of_least(-scores, self.trim_fraction)
+    def _set_offset(self, offset):
+        # partial_fit tells by it whether the threshold was assigned since
+        self.offset_ = self._computed_offset = offset
 
     # Using the fitted network
 
@@ -411,7 +458,7 @@ class ContractiveAutoencoder(
         return self._map(codes, Network.decode).astype(codes.dtype, copy=False)
 
     def score_samples(self, X):
-        """Minus the reconstruction error of each row; higher is more normal.
+        """Score rows by minus their reconstruction error; higher is more normal.
 
         Parameters
         ----------
@@ -427,7 +474,7 @@ class ContractiveAutoencoder(
         return self._score_rows(self._check_rows_to_score(X))
 
     def decision_function(self, X):
-        """Scores relative to the threshold: ``score_samples(X) - offset_``.
+        """Score rows relative to the threshold: ``score_samples(X) - offset_``.
 
         Parameters
         ----------
@@ -438,7 +485,9 @@ class ContractiveAutoencoder(
         decision : ndarray of shape (n_samples,)
             Negative for outliers.
         """
-        return self.score_samples(X) - self.offset_
+        scores = self.score_samples(X)
+        _checks.check_number("offset_", self.offset_)
+        return scores - self.offset_
 
     def predict(self, X):
         """Label rows as inliers or outliers.
@@ -452,11 +501,10 @@ class ContractiveAutoencoder(
         labels : ndarray of shape (n_samples,)
             1 for inliers, -1 for outliers.
         """
-        # a score that overflowed to nan is no inlier's
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def score(self, X, y=None):
-        """Mean of :meth:`score_samples`: free of λ, so candidates compare.
+        """Average :meth:`score_samples` over rows: free of λ, so candidates compare.
 
         Parameters
         ----------
@@ -466,7 +514,8 @@ class ContractiveAutoencoder(
 
         Returns
         -------
-        float
+        score : float
+            Minus the mean reconstruction error.
         """
         return float(self.score_samples(X).mean())
 
@@ -482,7 +531,7 @@ class ContractiveAutoencoder(
         errors : ndarray of shape (n_samples, n_features)
             Their mean over columns is ``-score_samples(X)``.
         """
-        return self._map(self._check_rows_to_score(X), self._cell_errors)
+        return self._map(self._check_rows_to_score(X), self._checkpoint.cell_losses)
 
     def jacobian(self, X):
         """Jacobian of the encoder at each row, exact for every network.
@@ -496,7 +545,7 @@ class ContractiveAutoencoder(
         jacobians : ndarray of shape (n_samples, n_components_, n_features)
             Change of each unit of the code by change of each column.
         """
-        return self._map_encoder(X, _jacobian.jacobian, for_every_unit=True)
+        return self._map_encoder(X, penalties.jacobian, for_every_unit=True)
 
     def contraction(self, X):
         r"""Squared Frobenius norm of the encoder's Jacobian, exact.
@@ -511,7 +560,7 @@ class ContractiveAutoencoder(
             :math:`\|J(x)\|_F^2`, what the penalty of Rifai et al. (2011)
             averages; smaller is more contractive.
         """
-        return self._map_encoder(X, _jacobian.squared_norms)
+        return self._map_encoder(X, penalties.squared_norms)
 
     def to_module(self):
         """Copy the network into a :class:`torch.nn.Module`, to train it further.
@@ -523,14 +572,10 @@ class ContractiveAutoencoder(
             calling it reconstructs. Tied weights stay tied.
         """
         check_is_fitted(self)
-        network = network_on_rows(self._state, _CPU)
-        return AutoencoderModule(network.to(_CPU, torch.float32))
+        return export.to_module(self._checkpoint)
 
     def _score_rows(self, X):
-        return -self._map(X, lambda *args: self._cell_errors(*args).mean(1))
-
-    def _cell_errors(self, network, rows):
-        return cell_losses(self._loss, rows, network)
+        return self._checkpoint.scores(X, self._inference_device())
 
     def _map_encoder(self, X, function, for_every_unit=False):
         X = self._check_rows(X)
@@ -542,16 +587,10 @@ class ContractiveAutoencoder(
         return self._map(X, on_encoder, copies)
 
     def _map(self, X, function, copies=1):
-        """Apply ``function(network, rows)`` in float64, block by block."""
-        device = self._inference_device()
-        network = network_on_rows(self._state, device)
-        elements_per_row = copies * max(network.sizes)
-        return map_blocks(partial(function, network), X, elements_per_row, device)
+        return self._checkpoint.map(function, X, self._inference_device(), copies)
 
     def _inference_device(self):
-        # a model trained elsewhere is used on what is here; mps has no float64
-        device = _checks.resolve_device(self.device, or_cpu=True)
-        return _CPU if device.type == "mps" else device
+        return _fit.inference_device(self.device)
 
     # Data in, names out
 
@@ -561,8 +600,7 @@ class ContractiveAutoencoder(
 
     def _check_rows_to_score(self, X):
         X = self._check_rows(X)
-        if self._loss == "log_loss":
-            _checks.check_columns(X, self._loss, self._names())
+        _checks.check_range(X, self._checkpoint.loss, self._names())
         return X
 
     def _names(self):
@@ -578,14 +616,14 @@ class ContractiveAutoencoder(
     def coefs_(self):
         """List of ndarray of shape (n_in, n_out): weights of each layer."""
         check_is_fitted(self)
-        network = network_on_rows(self._state, _CPU)
+        network = self._checkpoint.network_on_rows(_CPU)
         return [weight.T.numpy() for weight in network.weights]
 
     @property
     def intercepts_(self):
         """List of ndarray of shape (n_out,): biases of each layer."""
         check_is_fitted(self)
-        return [bias.numpy() for bias in network_on_rows(self._state, _CPU).biases]
+        return [bias.numpy() for bias in self._checkpoint.network_on_rows(_CPU).biases]
 
     @property
     def _n_features_out(self):
@@ -593,6 +631,18 @@ class ContractiveAutoencoder(
 
     def __sklearn_is_fitted__(self):
         return "offset_" in vars(self)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_checkpoint" in state:
+            state = state | {"_checkpoint": self._checkpoint.to_state()}
+        return state
+
+    def __setstate__(self, state):
+        if "_checkpoint" in state:
+            checkpoint = Checkpoint.from_state(state["_checkpoint"])
+            state = state | {"_checkpoint": checkpoint}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -22,9 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcae._estimator import ContractiveAutoencoder
 
-# Elements of the Jacobians, or of their singular vectors, that are held at once.
+# So many elements of Jacobians, or of singular vectors, are held at once.
 _BLOCK_ELEMENTS = 2**22
-# What steps raise that are asked to undo, or to repeat, what they cannot.
+# A step may raise these when it is asked to undo, or to do again, what it cannot.
 _STEP_ERRORS = (
     AttributeError,
     IndexError,
@@ -207,12 +207,20 @@ def _flat_steps(estimator):
         return [(type(estimator).__name__.lower(), estimator)], None
     name, last = steps.pop()
     inner, pipeline = _flat_steps(last)
-    if pipeline is None:  # which knows no name for its only step
+    if pipeline is None:  # the last step stands alone, and has a name here only
         inner = [(name, inner[0][1])]
-    # the outermost counts, unless a class within has abilities of its own
+    # the outermost Pipeline counts, unless the inner one has a class of its own
     if type(pipeline) in (type(None), Pipeline) or type(estimator) is not Pipeline:
         pipeline = estimator
     return steps + inner, pipeline
+
+
+def _unwrapped(step):
+    """What works in a frozen step, or in one that was searched for."""
+    while isinstance(step, FrozenEstimator) or hasattr(step, "best_estimator_"):
+        is_frozen = isinstance(step, FrozenEstimator)
+        step = step.estimator if is_frozen else step.best_estimator_
+    return step
 
 
 def _passes_through(step):
@@ -352,7 +360,7 @@ def inverse_to_numbers(inputs, rows):
             numbers[:, position] = table.iloc[:, position]
         except (TypeError, ValueError) as error:
             name = table.columns[position]
-            reason = NoWayBackError(f"column {name!r} does not hold numbers")
+            reason = f"column {name!r} does not hold numbers"
             raise _with_a_way_out(reason, inputs) from error
     return numbers, is_kept
 
@@ -362,14 +370,13 @@ def check_smooth(inputs):
     for step in _leaves(inputs.front):
         if isinstance(step, OneHotEncoder | OrdinalEncoder | KBinsDiscretizer):
             reason = f"categories of {type(step).__name__} have no directions"
-            raise _with_a_way_out(NoWayBackError(reason), inputs)
+            raise _with_a_way_out(reason, inputs)
 
 
 def _leaves(step):
     """Yield the steps that a step is made of."""
-    if isinstance(step, FrozenEstimator):
-        yield from _leaves(step.estimator)
-    elif isinstance(step, Pipeline):
+    step = _unwrapped(step)
+    if isinstance(step, Pipeline):
         for _, part in step.steps:
             yield from _leaves(part)
     elif isinstance(step, ColumnTransformer):
@@ -379,11 +386,13 @@ def _leaves(step):
         yield step
 
 
-def _with_a_way_out(error, inputs):
+def _with_a_way_out(reason, inputs):
+    """An error that says what to ask for instead."""
     names = ", ".join(name for name, _ in inputs.front.steps)
+    reason = str(reason).rstrip(".")
     return NoWayBackError(
         f"The steps of estimator before the autoencoder ({names}) have no way back to "
-        f"the columns of X: {error}. Use steps with an inverse_transform, or ask for "
+        f"the columns of X: {reason}. Use steps with an inverse_transform, or ask for "
         "the units behind them: give estimator[-1] as estimator, and "
         "estimator[:-1].transform(X) as X."
     )
@@ -441,7 +450,7 @@ def _call(method, rows, dtype=None):
 def _inverse(step, rows):
     if not hasattr(step, "inverse_transform"):
         raise NoWayBackError(f"{type(step).__name__} has no inverse_transform")
-    # what lies where a step has no inverse, as a logarithm of a negative number, is nan
+    # where a step has no inverse, as for the logarithm of a negative number, nan comes
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # some scalers ask their own output for the names of their input
         warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -469,8 +478,7 @@ def _undo(step, rows, is_kept, given):
     is_kept : ndarray of bool of shape (n_in,)
         False for the columns that this or later steps drop.
     """
-    if isinstance(step, FrozenEstimator):
-        return _undo(step.estimator, rows, is_kept, given)
+    step = _unwrapped(step)
     if isinstance(step, Pipeline):
         for position in reversed(range(len(step.steps))):
             before = partial(_before, step, position, given)
@@ -486,8 +494,9 @@ def _undo(step, rows, is_kept, given):
     rows = np.asarray(rows)
     # encoders expect what they could have written
     if isinstance(step, OrdinalEncoder):
-        highest = [len(categories) - 1 for categories in step.categories_]
-        rows = np.clip(np.rint(rows), 0, highest)
+        rows = np.clip(np.rint(rows), 0, np.subtract(_n_codes(step), 1))
+    elif isinstance(step, KBinsDiscretizer) and step.encode == "ordinal":
+        rows = np.clip(np.rint(rows), 0, step.n_bins_ - 1)
     elif isinstance(step, OneHotEncoder) and step.drop is not None:
         rows = _most_likely(step, rows)
     rows = _inverse(step, rows)
@@ -516,21 +525,25 @@ def _undo_selection(selector, rows, is_kept, given):
     return whole, kept
 
 
+def _n_codes(encoder):
+    """Number of categories of each column; infrequent ones share a code."""
+    rare = getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))
+    return [
+        len(categories) - (0 if together is None else len(together) - 1)
+        for categories, together in zip(encoder.categories_, rare, strict=True)
+    ]
+
+
 def _most_likely(encoder, rows):
     """Zeros and a one for each column encoded, no one for the category dropped."""
     chosen, start = np.zeros_like(rows), 0
-    rare = getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))
-    for categories, dropped, together in zip(
-        encoder.categories_, encoder.drop_idx_, rare, strict=True
-    ):
-        width = len(categories) - (dropped is not None)
-        if together is not None:  # these share one column
-            width -= len(together) - 1
-        part = rows[:, start : start + width]
+    for n_codes, dropped in zip(_n_codes(encoder), encoder.drop_idx_, strict=True):
+        stop = start + n_codes - (dropped is not None)
+        part = rows[:, start:stop]
         best = part.argmax(axis=1)
         wins = part.max(axis=1) > (-np.inf if dropped is None else 1 - part.sum(axis=1))
         chosen[np.arange(len(rows)), start + best] = wins
-        start += width
+        start = stop
     return chosen
 
 
@@ -560,12 +573,12 @@ def _undo_columns(step, rows, is_kept, given):
                 f"{name} leads to {part.shape[1]} columns, where it has {len(selected)}"
             )
         for i, position in enumerate(selected):
-            whole[position] = part.iloc[:, i].to_numpy()
-        kept[selected] = part_kept
-    columns = range(n_columns)
-    return pd.DataFrame(
-        {i: whole[i] if i in whole else column_of(X, i) for i in columns}
-    ), kept
+            if part_kept[i] or position not in whole:  # another step may keep it
+                whole[position] = part.iloc[:, i].to_numpy()
+                kept[position] = part_kept[i]
+    for position in np.setdiff1d(np.arange(n_columns), [*whole]):
+        whole[position] = column_of(X, position)
+    return pd.DataFrame({i: whole[i] for i in range(n_columns)}), kept
 
 
 def _positions(columns, n_columns, names):
@@ -582,13 +595,12 @@ def _positions(columns, n_columns, names):
 
 
 def _selection(given, positions):
+    """Columns of the table that a ColumnTransformer was given."""
     X = given()
     if hasattr(X, "iloc"):
         return X.iloc[:, positions]
-    names = names_of(X)
     table = pd.DataFrame({i: column_of(X, i) for i in positions})
-    return (
-        table.to_numpy()
-        if names is None
-        else table.set_axis([names[i] for i in positions], axis=1)
-    )
+    names = names_of(X)
+    if names is None:
+        return table.to_numpy()
+    return table.set_axis([names[i] for i in positions], axis=1)

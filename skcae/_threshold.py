@@ -5,15 +5,9 @@ rounding, so every threshold lies midway between two neighbouring order
 statistics.
 """
 
-import warnings
-
 import numpy as np
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
-# Fewer leave nothing to set aside; more cannot be learnt by heart, and take longer.
-_SMALL_TABLE = range(30, 1000)
-# Of new normal rows, that the lowest training score may cost.
+# Share of new normal rows that flagging one training row may cost.
 _MOST_FALSE_ALARMS = 0.05
 
 
@@ -74,33 +68,6 @@ def auto_offset(scores, n_directions=0, unseen=None):
     at_least_one = _above(ascending, 1)
     many = np.mean(unseen < at_least_one) > _MOST_FALSE_ALARMS
     return -fence if many else at_least_one
-
-
-def unseen_scores(estimator, X):
-    """Scores of a third of a small table, by a network trained on the others.
-
-    Parameters
-    ----------
-    estimator : ContractiveAutoencoder
-    X : ndarray of shape (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_samples // 3,) or None
-        None if the table is not small, or if this network's training fails.
-    """
-    if len(X) not in _SMALL_TABLE:
-        return None
-    shuffled = np.random.RandomState(0).permutation(X)
-    unseen, trained = np.split(shuffled, [len(X) // 3])
-    # with a share for its threshold, the network needs no other in its turn
-    twin = clone(estimator).set_params(contamination=0.5, random_state=0, verbose=0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return twin.fit(trained).score_samples(unseen)
-    except ValueError:
-        return None
 
 
 def training_optimism(n_samples, n_directions):

@@ -4,7 +4,7 @@ import torch
 from torch.func import jacrev, vmap
 from torch.nn import functional
 
-from skcae._network import Network
+from skcae._core.network import Network
 
 FUNCTIONS = {
     "identity": lambda z: z,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skcae import _batches
-from skcae._batches import Rows, blocks, map_blocks
+from skcae._core import batches as _batches
+from skcae._core.batches import Rows, blocks, map_blocks
 
 CPU = torch.device("cpu")
 

@@ -1,3 +1,4 @@
+import warnings
 from copy import copy
 from functools import partial
 
@@ -8,8 +9,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -28,6 +30,7 @@ from skcae.inspection import (
     tangent_vectors,
 )
 from skcae.inspection._lambda_path import _path
+from skcae.inspection._tangent_vectors import _leading
 from skcae.metrics import (
     contraction_score,
     denoising_score,
@@ -236,6 +239,8 @@ def test_curve_of_a_linear_network_is_flat(linear):
 def test_curve_of_a_bounded_code_falls_as_it_saturates(behind):
     model, Z = behind
     curve = contraction_curve(model, Z)
+    assert len(curve) == 9
+    np.testing.assert_allclose(curve.index[1:] / curve.index[:-1], 300 ** (1 / 8))
     np.testing.assert_allclose(curve.index[[0, -1]], spread(Z) * np.r_[0.01, 3])
     far = contraction_curve(model, Z, radii=[1e6])["ratio"].iloc[0]
     # tanh moves by at most 2 a unit
@@ -338,6 +343,37 @@ def test_tangents_through_a_curved_inverse_are_its_derivative(wine):
     expected = np.repeat(np.exp(logs.to_numpy()), 3, axis=0) * of_logs
     vectors = tangent_vectors(model, wine).to_numpy()
     np.testing.assert_allclose(np.abs(vectors), np.abs(expected), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("n_units", "n_columns"), [(6, 40), (40, 6), (8, 8), (1, 30), (30, 1)]
+)
+def test_leading_vectors_are_those_of_a_decomposition(n_units, n_columns, rng):
+    r = min(n_units, n_columns)
+    left = np.linalg.qr(rng.normal(size=(50, n_units, r)))[0]
+    right = np.linalg.qr(rng.normal(size=(50, n_columns, r)))[0]
+    values = np.sort(rng.uniform(0.2, 1, (50, r)) + np.arange(r), axis=1)[:, ::-1]
+    # hard ones: directions that nearly vanish, or do, values that agree, and nothing
+    values[-10:-6, r // 2 :] *= 1e-7
+    values[-4:-2, r // 2 :] = 0
+    values[-6:-4] = values[-6:-4, :1]
+    values[-2] *= 1e-150
+    values[-1] = 0
+    jacobians = (left * values[:, None]) @ right.swapaxes(1, 2)
+    for n_vectors in {1, min(3, r), r}:
+        vectors = _leading(jacobians, n_vectors)
+        assert vectors.shape == (50, n_vectors, n_columns)
+        gram = vectors @ vectors.swapaxes(1, 2)
+        np.testing.assert_allclose(
+            gram, np.tile(np.eye(n_vectors), (50, 1, 1)), atol=1e-13
+        )
+        stretched = np.linalg.norm(vectors @ jacobians.swapaxes(1, 2), axis=2)
+        np.testing.assert_allclose(
+            stretched, values[:, :n_vectors], rtol=1e-6, atol=2e-14
+        )
+        exact = np.linalg.svd(jacobians[:-10])[2][:, :n_vectors]
+        signs = np.sign(np.sum(exact * vectors[:-10], axis=2, keepdims=True))
+        np.testing.assert_allclose(signs * vectors[:-10], exact, atol=1e-11)
 
 
 def test_contraction_of_the_most_kept_direction_is_known_in_a_linear_network(linear):
@@ -502,6 +538,94 @@ def test_scoring_decides_where_given(wine):
     assert len(seen) == 4
 
 
+def test_noise_of_the_path_is_seeded(wine):
+    model = make_pipeline(StandardScaler(), autoencoder())
+    first, again, other = (
+        lambda_path(model, wine, [1], cv=2, random_state=seed).table
+        for seed in (0, 0, 1)
+    )
+    assert first.equals(again)
+    differs = (first != other).iloc[0]
+    noisy = ["sensitivity", "relative_sensitivity", "denoising_score"]
+    assert list(differs.index[differs]) == [n + e for n in noisy for e in ("", "_se")]
+    by_default = lambda_path(model, wine, [1], cv=2).table
+    assert by_default.equals(first)
+
+
+class LabelledScaler(StandardScaler):
+    """A scaler that needs labels, and sees which rows they came with."""
+
+    seen = []
+
+    def fit(self, X, y):
+        self.seen.append((X["alcohol"].tolist(), list(y)))
+        return super().fit(X)
+
+    def fit_transform(self, X, y=None):
+        return self.fit(X, y).transform(X) if y is not None else self.fit(X)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.Series, list])
+def test_path_gives_labels_to_steps_folds_and_scoring(kind, wine):
+    y = kind(np.arange(len(wine)) % 3 == 0)
+    model = make_pipeline(LabelledScaler(), autoencoder())
+    LabelledScaler.seen.clear()
+    scored = []
+
+    def score(estimator, X, y):
+        scored.append((X["alcohol"].tolist(), list(y)))
+        return 0.0
+
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    lambda_path(model, wine, [0.1], y, cv=folds, scoring=score)
+    alcohol, labels = wine["alcohol"].to_numpy(), np.asarray(y)
+    expected = list(folds.split(wine, labels))
+    assert LabelledScaler.seen == [
+        (alcohol[train].tolist(), labels[train].tolist()) for train, _ in expected
+    ]
+    assert scored == [
+        (alcohol[test].tolist(), labels[test].tolist()) for _, test in expected
+    ]
+
+
+def test_path_says_where_a_step_lacks_labels(wine):
+    y = np.arange(len(wine)) % 3
+    model = make_pipeline(SelectKBest(k=5), StandardScaler(), autoencoder())
+    with pytest.raises(ValueError, match="give them to lambda_path as y"):
+        lambda_path(model, wine, [0.1], cv=2)
+    path = lambda_path(model, wine, [0.1], y=y, cv=2)
+    assert np.isfinite(path.table).all(axis=None)
+    # what fails with labels fails for its own reason
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        lambda_path(model, wine, [0.1], y[1:], cv=2)
+    with pytest.raises(ValueError, match=r"Input X contains NaN(?!.*lambda_path)"):
+        lambda_path(model, wine.replace(14.23, np.nan), [0.1], y, cv=2)
+
+
+@pytest.mark.parametrize(
+    ("lams", "favourite", "edge"),
+    [
+        ([0.1, 1, 10], 0.1, "0.1, is the smallest of lams: a better one may lie below"),
+        ([0.1, 1, 10], 10, "10, is the largest of lams: a better one may lie above"),
+        ([0.1, 1, 10], 1, None),
+        ([0, 1, 10], 0, None),
+        ([1], 1, None),
+    ],
+)
+def test_path_says_when_the_best_lam_is_the_edge(lams, favourite, edge, wine):
+    def prefer(estimator, X):
+        return -abs(estimator.lam - favourite)
+
+    Z = StandardScaler().fit_transform(wine)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        path = lambda_path(autoencoder(max_iter=2), Z, lams, cv=2, scoring=prefer)
+    assert path.best_lam == favourite
+    assert path.at_edge == (edge is not None)
+    assert [edge in str(warning.message) for warning in caught] == [True] * path.at_edge
+    assert all(warning.filename == __file__ for warning in caught)
+
+
 # Errors
 
 
@@ -535,6 +659,14 @@ def test_rows_that_do_not_fit_are_refused(function, behind):
         (contraction_curve, {"radii": [1, 0]}, "radii must be .* > 0"),
         (contraction_curve, {"radii": []}, "radii must be a list"),
         (contraction_curve, {"radii": ["a"]}, "radii must be a list"),
+        (contraction_curve, {"radii": "0.1"}, "radii must be a list"),
+        (contraction_curve, {"radii": ["0.1", "1"]}, "radii must be a list"),
+        (contraction_curve, {"radii": 1.0}, "radii must be a list"),
+        (contraction_curve, {"radii": [[0.1], [1]]}, "radii must be a list"),
+        (contraction_curve, {"radii": [[0.1], [1, 2]]}, "radii must be a list"),
+        (sensitivity, {"noise_std": True}, "noise_std must be"),
+        (sensitivity, {"noise_std": np.nan}, "noise_std must be"),
+        (sensitivity, {"n_repeats": True}, "n_repeats must be an int"),
         (jacobian_spectrum, {"threshold": 1.5}, r"number in \(0, 1\]; got 1.5"),
         (saturation, {"threshold": 0}, r"threshold must be a number in \(0, 1\]"),
         (tangent_vectors, {"n_vectors": 6}, "an int from 1 to 5; got 6"),
@@ -547,6 +679,7 @@ def test_rows_that_do_not_fit_are_refused(function, behind):
         (lambda_path, {"lams": [-1, 1]}, "lams must be .* >= 0"),
         (lambda_path, {"lams": [0, np.nan]}, "lams must be"),
         (lambda_path, {"lams": [1], "noise_std": -1}, "noise_std must be"),
+        (lambda_path, {"lams": None}, "lams must be"),
         (lambda_path, {"lams": [1], "scoring": "r2"}, "scoring must be a callable"),
         (lambda_path, {"lams": [1], "cv": [([0, 1], [2])]}, "at least two folds"),
     ],

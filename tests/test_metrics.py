@@ -111,12 +111,41 @@ def test_one_standard_error_rule():
     assert pick(results([1, 0.1], [np.nan, -1.0], 0.1)) == 1
 
 
-def test_bad_arguments_are_named(fitted):
+def test_one_standard_error_is_one_of_the_mean_of_the_folds():
+    pick = largest_lam_within_one_standard_error
+    # of three folds 0.3 apart: a deviation of 0.3, an error of 0.1732
+    assert pick(results([0.1, 1], [-1.0, -1.17], 0.3)) == 1
+    assert pick(results([0.1, 1], [-1.0, -1.18], 0.3)) == 0
+    # that of the best, not of the others
+    known = results([0.1, 1], [-1.0, -1.17], 0.3)
+    for name in ("split0_test_score", "split1_test_score", "split2_test_score"):
+        known[name][0] = -1.0
+    assert pick(known) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_repeats": 0}, "n_repeats must be an int >= 1; got 0"),
+        ({"n_repeats": 1.5}, "n_repeats must be an int >= 1; got 1.5"),
+        ({"n_repeats": True}, "n_repeats must be an int >= 1; got True"),
+        ({"n_repeats": None}, "n_repeats must be an int"),
+        ({"noise_std": -1}, "noise_std must be a finite number >= 0; got -1"),
+        ({"noise_std": np.nan}, "noise_std must be a finite number >= 0; got nan"),
+        ({"noise_std": np.inf}, "noise_std must be a finite number"),
+        ({"noise_std": "0.5"}, "noise_std must be a finite number"),
+    ],
+)
+def test_bad_arguments_are_named(fitted, arguments, message):
     pipeline, X = fitted
-    with pytest.raises(ValueError, match="n_repeats"):
-        denoising_score(pipeline, X, n_repeats=0)
-    with pytest.raises(ValueError, match="noise_std"):
-        denoising_score(pipeline, X, noise_std=-1)
+    with pytest.raises(ValueError, match=message):
+        denoising_score(pipeline, X, **arguments)
+
+
+def test_noise_of_the_denoising_score_is_half_a_deviation(fitted):
+    pipeline, X = fitted
+    expected = denoising_score(pipeline, X, noise_std=0.5, n_repeats=3, random_state=0)
+    assert denoising_score(pipeline, X) == expected
 
 
 def test_rule_says_what_is_missing():

@@ -3,37 +3,38 @@ import pytest
 import torch
 from oracle import FUNCTIONS, random_network
 
-from skcae._network import ACTIVATIONS, Network
+from skcae._core.activations import ACTIVATIONS
+from skcae._core.network import Network
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_slope_and_curvature_are_derivatives(name):
+def test_derivatives_are_those_of_autograd(name):
     activation = ACTIVATIONS[name]
     z = torch.linspace(-15, 15, 601, dtype=torch.float64) + 1e-3
     z.requires_grad_()
-    value, slope, curvature = activation.bend(z)
+    value, derivative, second = activation.derivatives(z)
     expected = FUNCTIONS[name](z)
     torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(activation.value(z), expected, rtol=1e-12, atol=1e-14)
     (expected,) = torch.autograd.grad(expected.sum(), z, create_graph=True)
-    slope = torch.ones_like(z) if slope is None else slope
-    torch.testing.assert_close(slope, expected, rtol=1e-11, atol=1e-13)
+    derivative = torch.ones_like(z) if derivative is None else derivative
+    torch.testing.assert_close(derivative, expected, rtol=1e-11, atol=1e-13)
     assert activation.linear == bool((expected == 1).all())
     if expected.requires_grad:
         (expected,) = torch.autograd.grad(expected.sum(), z)
     else:
         expected = torch.zeros_like(z)
-    curvature = torch.zeros_like(z) if curvature is None else curvature()
-    torch.testing.assert_close(curvature, expected, rtol=1e-9, atol=1e-12)
+    second = torch.zeros_like(z) if second is None else second()
+    torch.testing.assert_close(second, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_extreme_inputs_stay_finite(name):
     z = torch.tensor([-1e30, -1e4, -100.0, 0.0, 100.0, 1e4, 1e30])
-    value, slope, curvature = ACTIVATIONS[name].bend(z)
+    value, derivative, second = ACTIVATIONS[name].derivatives(z)
     assert value.isfinite().all()
-    assert slope is None or slope.isfinite().all()
-    assert curvature is None or curvature().isfinite().all()
+    assert derivative is None or derivative.isfinite().all()
+    assert second is None or second().isfinite().all()
 
 
 def test_tied_decoder_is_the_encoder_transposed_in_the_same_memory():

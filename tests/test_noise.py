@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from skcae._noise import Noise
+from skcae._core.noise import Noise
 
 CPU = torch.device("cpu")
 

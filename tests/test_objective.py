@@ -2,10 +2,11 @@ import pytest
 import torch
 from oracle import jacobians, objective, random_network
 
-from skcae import _jacobian
-from skcae._network import ACTIVATIONS
-from skcae._noise import Noise
-from skcae._objective import Objective, constant_losses
+from skcae._core.activations import ACTIVATIONS
+from skcae._core.losses import LOSSES
+from skcae._core.noise import Noise
+from skcae._core.objective import Objective
+from skcae._core.penalties import PENALTIES
 
 LAM = 0.7
 CPU = torch.device("cpu")
@@ -16,9 +17,9 @@ def build(sizes, name, tied, loss, penalty, method):
     network = random_network(sizes, name, tied, output=output)
     n_layers = network.depth * (1 if penalty == "encoder" else 2)
     activations = network.activations[:n_layers]
-    if method == "exact" and _jacobian.has_closed_form(activations):
+    if method == "exact" and PENALTIES["closed_form"].applies(activations):
         method = "closed_form"
-    return Objective(network, loss, n_layers, method)
+    return Objective(network, LOSSES[loss], PENALTIES[method], n_layers)
 
 
 @pytest.mark.parametrize("method", ["exact", "hutchinson"])
@@ -37,7 +38,7 @@ def test_gradient_matches_autograd(sizes, name, tied, loss, penalty, method):
     )
 
     signs = None
-    if ours.method == "hutchinson":
+    if method == "hutchinson":
         n_out = network.shapes[ours.penalty_depth - 1][0]
         signs = Noise(1, CPU).signs_like(rows.new_empty(6, n_out))
     flat = network.parameters.clone().requires_grad_()
@@ -113,9 +114,9 @@ def test_noise_corrupts_the_input_and_not_the_target():
 def test_log_loss_of_a_perfect_constant_is_zero():
     rows = torch.rand(1, 4, dtype=torch.float64).expand(3, -1)
     torch.testing.assert_close(
-        constant_losses("log_loss", rows, rows[0]),
+        LOSSES["log_loss"].of_constant(rows, rows[0]),
         torch.zeros(3, 4, dtype=torch.float64),
         rtol=0,
         atol=1e-12,
     )
-    assert (constant_losses("log_loss", rows, rows[0] * 0.9) > 0).all()
+    assert (LOSSES["log_loss"].of_constant(rows, rows[0] * 0.9) > 0).all()

@@ -316,6 +316,27 @@ def test_column_that_a_column_transformer_drops_is_nan_and_does_not_move(front):
         )
 
 
+def test_columns_that_one_selector_after_another_drops_are_nan():
+    X = table().assign(pressure=1013.0, noise=np.arange(60) % 2)
+    X.index = [f"row {i}" for i in range(60)]
+    keep = SelectKBest(lambda X, y: np.array([1, 1, 1, 0.0]), k=3)
+    steps = [VarianceThreshold(), MinMaxScaler(), keep, StandardScaler()]
+    model = make_pipeline(*steps, autoencoder()).fit(X, X["a"])
+    assert_pressure_is_dropped(model, X)
+    restored = reconstructed_columns(model, X)
+    assert restored.index.equals(X.index) and restored.columns.equals(X.columns)
+    assert restored.isna().all().tolist() == [False, False, False, True, True]
+    assert (score_field(model, X)["noise"] == 0).all()
+
+
+def test_step_that_was_searched_for_is_undone():
+    X = table().assign(pressure=1013.0)
+    searched = search(columns_of(VarianceThreshold()))
+    searched.best_estimator_.fit(X)
+    model = make_pipeline(FrozenEstimator(searched), StandardScaler(), autoencoder())
+    assert_pressure_is_dropped(model.fit(X), X)
+
+
 def test_dropped_text_is_nan_and_does_not_move():
     X = table().assign(note="unread")
     front = ColumnTransformer([("numbers", StandardScaler(), ["a", "b", "c"])])
@@ -392,6 +413,25 @@ def test_codes_beyond_the_last_are_the_last():
     encoder = OrdinalEncoder().fit([["a"], ["b"], ["c"]])
     codes = [[-3], [-0.6], [0.4], [0.6], [1.4], [2.6], [9]]
     assert undone(encoder, codes)[:, 0].tolist() == list("aaabbcc")
+    rare = OrdinalEncoder(max_categories=2).fit([["a"]] * 3 + [["b"], ["c"]])
+    expected = ["a"] * 3 + ["infrequent_sklearn"] * 4
+    assert undone(rare, codes)[:, 0].tolist() == expected
+    bins = KBinsDiscretizer(3, encode="ordinal", strategy="uniform")
+    bins.fit([[0.0], [6.0]])
+    assert undone(bins, codes)[:, 0].tolist() == [1, 1, 1, 3, 3, 5, 5]
+
+
+def test_column_of_two_steps_is_kept_if_one_keeps_it():
+    X = table().assign(pressure=1013.0)
+    twice = [("kept", MinMaxScaler(), ["a", "b", "c"])]
+    lower = SelectKBest(lambda X, y: np.array([1.0, 2.0]), k=1)
+    for order in (1, -1):
+        parts = [*twice, ("one", lower, ["a", "b"])][::order]
+        model = make_pipeline(ColumnTransformer(parts), autoencoder())
+        restored = reconstructed_columns(model.fit(X, X["a"]), X)
+        # "a" is scaled in one and dropped by the other, "pressure" is in neither
+        assert restored.isna().all().tolist() == [False, False, False, True]
+        assert not np.allclose(restored["a"], X["a"], atol=1e-3)
 
 
 def test_mixed_columns_come_back_in_their_places(rng):

@@ -1,3 +1,5 @@
+import inspect
+import re
 import subprocess
 import sys
 
@@ -113,6 +115,12 @@ def test_every_display_is_tested():
     assert plotting.__all__ == [f"{name}Display" for name in sorted(DRAW)]
 
 
+def test_a_display_is_known_by_the_room_of_its_question():
+    for name in plotting.__all__:
+        room = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Display")).lower()
+        assert getattr(plotting, name).__module__.endswith(f"._{room}")
+
+
 @pytest.mark.parametrize("kind", ["array", "frame"])
 @pytest.mark.parametrize("name", DRAW)
 def test_draws_models_and_pipelines_arrays_and_frames(name, kind, fitted):
@@ -209,6 +217,157 @@ def test_legend_is_above_the_data_and_no_wider_than_the_axes(rng):
     assert legend.y1 <= figure.bbox.y1
 
 
+CURVE = pd.DataFrame({"ratio": [1.0], "std": [0.1]}, index=[0.5])
+HISTORY = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(np.eye(4)).history_
+ROWS, VECTORS = np.zeros((1, 4)), np.eye(4)[None, :2]
+GOOD = {
+    "AnomalyScores": ([-1.0, -2.0], -1.5),
+    "ContractionCurve": ({"a": CURVE},),
+    "JacobianSpectrum": ({"a": [[2.0, 1.0]]},),
+    "ScoreField": ([[0.0, 0.0]], [[1.0, 1.0]]),
+    "Sensitivity": ({"a": [1.0, 2.0]},),
+    "TangentVectors": (ROWS, VECTORS),
+    "TrainingCurves": (HISTORY,),
+}
+
+
+@pytest.mark.parametrize("ax", ["left", 3, ["left"], plt, [None, None, None]])
+@pytest.mark.parametrize("name", DRAW)
+def test_axes_are_axes(name, ax, path):
+    given = GOOD.get(name, (path,))
+    with pytest.raises(ValueError, match="ax must be (one|an) Axes"):
+        getattr(plotting, f"{name}Display")(*given).plot(ax)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "drawn", "message"),
+    [
+        ("AnomalyScores", ("ab", -1.0), {}, "scores .* must be finite numbers"),
+        ("AnomalyScores", ([], -1.0), {}, "scores .* must be finite numbers"),
+        ("AnomalyScores", ([-1.0], np.nan), {}, "offset must be a number; got nan"),
+        ("AnomalyScores", ([-1.0], "auto"), {}, "offset must be a number"),
+        ("AnomalyScores", ([-1.0], None), {}, "offset must be a number"),
+        ("AnomalyScores", None, {"bins": 0}, "bins must be an int >= 1; got 0"),
+        ("AnomalyScores", None, {"bins": 2.5}, "bins must be an int >= 1"),
+        ("ContractionCurve", ({},), {}, "curves must be a dict, not empty"),
+        ("ContractionCurve", (CURVE,), {}, "curves must be a dict"),
+        ("ContractionCurve", ({"a": 3},), {}, "curves of 'a' must be a DataFrame"),
+        (
+            "ContractionCurve",
+            ({"a": CURVE[["ratio"]]},),
+            {},
+            "curves of 'a' must have the key 'std'",
+        ),
+        ("ContractionCurve", ({"a": CURVE * np.nan},), {}, "curves of 'a' must be fin"),
+        (
+            "ContractionCurve",
+            ({"a": CURVE.set_axis(["x"])},),
+            {},
+            "index of curves of 'a' must be finite",
+        ),
+        ("JacobianSpectrum", ({},), {}, "singular_values must be a dict"),
+        ("JacobianSpectrum", ({"a": [1.0]},), {}, "singular_values of 'a' must be"),
+        ("JacobianSpectrum", ({"a": [[1.0], [1, 2]]},), {}, "singular_values of 'a'"),
+        ("JacobianSpectrum", None, {"quantiles": (0.9, 0.1)}, "quantiles must be two"),
+        ("JacobianSpectrum", None, {"quantiles": (0.1, 1.1)}, "quantiles must be two"),
+        ("JacobianSpectrum", None, {"quantiles": (0.1,)}, "quantiles must be two"),
+        ("JacobianSpectrum", None, {"quantiles": 0.1}, "quantiles must be two"),
+        ("JacobianSpectrum", None, {"quantiles": ("a", "b")}, "quantiles must be two"),
+        ("JacobianSpectrum", None, {"quantiles": (np.nan, 1)}, "quantiles must be two"),
+        ("LambdaPath", ({},), {}, "path must have the key 'table', which is missing"),
+        ("LambdaPath", ({"table": CURVE},), {}, "path must have the key 'best_lam'"),
+        (
+            "LambdaPath",
+            (None,),
+            {},
+            "path must have the keys 'table', .*; got NoneType",
+        ),
+        (
+            "LambdaPath",
+            ({"table": CURVE, "best_lam": 1},),
+            {},
+            "table of path must have the key 'reconstruction_error'",
+        ),
+        (
+            "LambdaPath",
+            ({"table": CURVE, "best_lam": "1"},),
+            {},
+            "best_lam of path must",
+        ),
+        (
+            "ScoreField",
+            ([[0, 0]], "a"),
+            {},
+            "field must be numbers in 2 dim.*; got str",
+        ),
+        ("ScoreField", ([0, 0], [0, 0]), {}, r"X must be numbers .*; got shape \(2,\)"),
+        ("ScoreField", None, {"stretch": 0}, "stretch must be a finite number > 0"),
+        ("Sensitivity", ([1.0],), {}, "sensitivities must be a dict"),
+        ("Sensitivity", ({"a": ["b"]},), {}, "sensitivities of 'a' must be finite"),
+        ("Sensitivity", None, {"bins": "auto"}, "bins must be an int >= 1"),
+        ("TangentVectors", (ROWS, "a"), {}, "vectors must be numbers; got str"),
+        (
+            "TangentVectors",
+            ([["a"] * 4], VECTORS),
+            {},
+            "rows must be numbers; got list",
+        ),
+        ("TangentVectors", None, {"max_columns": 0}, "max_columns must be an int >= 1"),
+        ("TrainingCurves", ({},), {}, "history must have the key 'reconstruction'"),
+        ("TrainingCurves", ([1],), {}, "history must have the keys .*; got list"),
+        (
+            "TrainingCurves",
+            (HISTORY | {"lam": [1.0]},),
+            {},
+            "history must .* one length",
+        ),
+        (
+            "TrainingCurves",
+            (HISTORY | {"lam": "ab"},),
+            {},
+            "lam of history must be num",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(name, given, drawn, message):
+    with pytest.raises(ValueError, match=message):
+        display = getattr(plotting, f"{name}Display")
+        display(*(GOOD[name] if given is None else given)).plot(**drawn)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"which": "lost"}, "which must be 'kept' or 'contracted'; got 'lost'"),
+        ({"row_names": ["a", "b"]}, "row_names must name each of 1 rows; got 2"),
+        ({"image_shape": (2.0, 2.0)}, "image_shape must be a height and a width"),
+        ({"image_shape": (-2, -2)}, "image_shape must be a height and a width"),
+    ],
+)
+def test_what_tangents_are_drawn_with_is_named(keywords, message):
+    with pytest.raises(ValueError, match=message):
+        TangentVectorsDisplay(ROWS, VECTORS, **keywords).plot()
+
+
+def test_flags_are_true_or_false(two):
+    with pytest.raises(ValueError, match="relative must be True or False; got 'no'"):
+        SensitivityDisplay({"a": [1.0]}, relative="no").plot()
+    with pytest.raises(ValueError, match="relative must be True or False; got 2"):
+        SensitivityDisplay.from_estimators(*two, relative=2)
+    with pytest.raises(ValueError, match="scaled must be True or False; got 'no'"):
+        TangentVectorsDisplay.from_estimator(two[0]["plain"], two[1], scaled="no")
+    with pytest.raises(ValueError, match="names must name each of 2 columns; got 3"):
+        ScoreFieldDisplay([[0, 0]], [[1, 1]], names="abc").plot()
+
+
+def test_nothing_is_raised_before_something_is_drawn():
+    for name in plotting.__all__:
+        display = getattr(plotting, name)
+        parameters = inspect.signature(display).parameters.values()
+        required = [p for p in parameters if p.default is p.empty]
+        display(*[object()] * len(required))
+
+
 # Training
 
 
@@ -270,12 +429,13 @@ def test_path_draws_means_errors_and_choice(path):
 
 
 def test_path_draws_the_score_that_decided(path):
-    table = path.table.assign(score=[1.0, 2.0, 1.5], score_se=[0.1, 0.2, 0.3])
+    table = path.table.assign(score=[1.0, 2.0, 1.5], score_se=[0.1, 0.3, 0.1])
     display = LambdaPathDisplay({"table": table, "best_lam": 0.1}).plot()
     np.testing.assert_array_equal(
         display.errorbars_["score"][0].get_ydata(), [1, 2, 1.5]
     )
-    np.testing.assert_allclose(display.threshold_.get_ydata(), 1.8)
+    # of the best, not of all
+    np.testing.assert_allclose(display.threshold_.get_ydata(), 1.7)
     assert display.axes_[2].get_ylabel() == "score"
 
 

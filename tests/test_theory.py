@@ -6,10 +6,11 @@ import torch
 import tutorials
 from torch import nn
 
-from skcae import ContractiveAutoencoder, _jacobian
-from skcae._fitting import network_on_rows
-from skcae._noise import Noise
-from skcae._objective import Objective
+from skcae import ContractiveAutoencoder
+from skcae._core.losses import LOSSES
+from skcae._core.noise import Noise
+from skcae._core.objective import Objective
+from skcae._core.penalties import PENALTIES
 from skcae.inspection import score_field
 
 VARIANCES = np.array([4.0, 2.0, 1.0, 0.5, 0.25, 0.1])
@@ -185,12 +186,14 @@ def test_tutorial_network_is_one_call_and_its_loss_is_ours(name, rng):
     )
     their_loss = nn.functional.mse_loss(restored, rows) + their_lam * squares / len(X)
 
-    network = network_on_rows(model._state, torch.device("cpu")).to(
+    network = model._checkpoint.network_on_rows(torch.device("cpu")).to(
         "cpu", torch.float32
     )
     network = network.to("cpu", torch.float64)
     exact = "closed_form" if name == "single layer" else "exact"
-    objective = Objective(network, "squared_error", network.depth, exact)
+    objective = Objective(
+        network, LOSSES["squared_error"], PENALTIES[exact], network.depth
+    )
     error, norm = objective.terms(rows, Noise(0, torch.device("cpu")))
     our_loss = (error + parameters["lam"] * norm) / rows.numel()
     assert our_loss.item() == pytest.approx(their_loss.item(), rel=1e-9)
@@ -218,18 +221,16 @@ def test_frozen_weights_do_not_contract(digits, monkeypatch):
         assert true.penalty_method_ == "closed_form"
         frozen_squares = []
 
-        def frozen(layers, grads=None, coefficient=1.0, squares=frozen_squares):
-            weight, slope = layers[0].weight, layers[0].slope
+        def frozen(layers, noise, weight_grads, coefficient, squares=frozen_squares):
+            weight, derivative = layers[0].weight, layers[0].derivative
             if not squares:
                 squares.append(weight.square().sum(1))
-            norms = slope.square() @ squares[0]
-            # no gradient reaches the weights but through the slopes
-            if grads is None:
-                return norms, None
-            return norms.sum(), [2 * coefficient * slope * squares[0]]
+            # no gradient reaches the weights but through the derivatives
+            total = (derivative.square() @ squares[0]).sum()
+            return total, [2 * coefficient * derivative * squares[0]]
 
         with monkeypatch.context() as patch:
-            patch.setattr(_jacobian, "closed_form", frozen)
+            patch.setattr(PENALTIES["closed_form"], "add_gradient", frozen)
             wrong = fit()
         norms[lam] = (
             true.contraction(held_out).mean(),

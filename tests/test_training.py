@@ -1,4 +1,6 @@
 import math
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,15 +10,18 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skcae import ContractiveAutoencoder
-from skcae._batches import Rows
-from skcae._network import ACTIVATIONS, Network
-from skcae._objective import Objective
-from skcae._training import HISTORY, Settings, Trainer, TrainingDivergedError
+from skcae._core.activations import ACTIVATIONS
+from skcae._core.batches import Rows
+from skcae._core.losses import LOSSES
+from skcae._core.network import Network
+from skcae._core.objective import Objective
+from skcae._core.penalties import PENALTIES
+from skcae._core.training import HISTORY, Trainer, TrainingDivergedError
 
 CPU = torch.device("cpu")
 
 
-def trainer_on(X, seed=0, *, sizes=(6, 4), **changes):
+def trainer_on(X, seed=0, *, sizes=(6, 4), batch_size=16, **changes):
     generator = torch.Generator().manual_seed(seed)
     network = Network(sizes, ["silu"] * (2 * len(sizes) - 3) + ["identity"], True)
     rows = Rows(X, X.mean(0), CPU)
@@ -25,16 +30,23 @@ def trainer_on(X, seed=0, *, sizes=(6, 4), **changes):
     settings = {
         "lam": 0.1,
         "learning_rate_init": 1e-2,
-        "batch_size": 16,
         "tol": 0.0,
         "n_iter_no_change": 1000,
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
         "lam_warmup": 0,
-        "unit": X.var(0).mean(),
+        "max_iter": 100,
     } | changes
-    objective = Objective(network, "squared_error", len(sizes) - 1, "closed_form")
-    return Trainer(objective, Settings(**settings), generator), rows
+    objective = Objective(
+        network, LOSSES["squared_error"], PENALTIES["closed_form"], len(sizes) - 1
+    )
+    parameters, baseline_loss = SimpleNamespace(**settings), X.var(0).mean()
+    return Trainer(objective, parameters, batch_size, baseline_loss, generator), rows
+
+
+def run(trainer, rows, validation, max_iter):
+    trainer.parameters.max_iter = max_iter
+    return trainer.run(rows, validation)
 
 
 @pytest.fixture
@@ -44,7 +56,7 @@ def table(rng):
 
 def test_history_holds_one_finite_entry_an_epoch(table):
     trainer, rows = trainer_on(table)
-    trainer.run(rows, None, 7)
+    run(trainer, rows, None, 7)
     assert set(trainer.history) == set(HISTORY)
     assert {len(values) for values in trainer.history.values()} == {7}
     for name, values in trainer.history.items():
@@ -60,8 +72,8 @@ def test_history_holds_one_finite_entry_an_epoch(table):
 
 def test_lam_warms_up_linearly_and_is_watched_meanwhile(table):
     trainer, rows = trainer_on(table, lam=2.0, lam_warmup=4)
-    trainer.run(rows, None, 6)
-    assert trainer.history["lam"] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    run(trainer, rows, None, 8)
+    assert trainer.history["lam"] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0, 2.0]
     assert trainer.history["penalty"][0] > 0
 
 
@@ -75,11 +87,11 @@ def test_warm_up_counts_epochs_that_came_before(table):
 def test_watching_the_penalty_does_not_change_training(table):
     # the norm that is only looked at while λ is 0 draws from its own stream
     trainer, rows = trainer_on(table, lam=0.0)
-    trainer.run(rows, None, 3)
+    run(trainer, rows, None, 3)
     other, rows = trainer_on(table, lam=0.0)
     other._measure = lambda: {"reconstruction": 1.0, "penalty": 1.0}
-    other.run(rows, None, 3)
-    assert torch.equal(trainer._parameters, other._parameters)
+    run(other, rows, None, 3)
+    assert torch.equal(trainer._weights, other._weights)
 
 
 def test_gradients_are_clipped(table):
@@ -90,7 +102,7 @@ def test_gradients_are_clipped(table):
         seen.append(trainer._gradient.norm()),
         step(rate),
     )
-    trainer.run(rows, None, 1)
+    run(trainer, rows, None, 1)
     assert max(seen) <= 1e-3 * 1.0001
     assert trainer.history["grad_norm"][0] > 1e-2
 
@@ -98,17 +110,17 @@ def test_gradients_are_clipped(table):
 def test_weight_decay_is_decoupled_and_spares_biases(table):
     trainer, rows = trainer_on(table, weight_decay=0.5, batch_size=64)
     plain, _ = trainer_on(table, batch_size=64)
-    trainer.run(rows, None, 1)
-    plain.run(rows, None, 1)
+    run(trainer, rows, None, 1)
+    run(plain, rows, None, 1)
     n_weights = plain.objective.network.flat_weights().numel()
-    factor = torch.full_like(plain._parameters, 1.0)
+    factor = torch.full_like(plain._weights, 1.0)
     factor[:n_weights] = 1 - 1e-2 * 0.5
-    torch.testing.assert_close(trainer._parameters, plain._parameters * factor)
+    torch.testing.assert_close(trainer._weights, plain._weights * factor)
 
 
 def test_stops_when_nothing_improves(table):
     trainer, rows = trainer_on(table, tol=1e9, n_iter_no_change=3, lam_warmup=4)
-    trainer.run(rows, None, 100)
+    run(trainer, rows, None, 100)
     # epoch 5 is the first at full λ; the three after it improve on nothing
     assert trainer.epochs == 5 + 3
 
@@ -119,7 +131,7 @@ def test_early_stopping_restores_the_best_weights(rng):
     trainer, _ = trainer_on(table, sizes=(30, 40), lam=1e-3)
     training = Rows(table, table.mean(0), CPU, np.arange(8))
     watched = Rows(table, table.mean(0), CPU, np.arange(8, 64))
-    trainer.run(training, watched, 300)
+    run(trainer, training, watched, 300)
     losses = trainer.history["validation_loss"]
     assert min(losses) < 0.95 * losses[-1]
     assert trainer._loss(watched) == pytest.approx(min(losses))
@@ -127,12 +139,12 @@ def test_early_stopping_restores_the_best_weights(rng):
 
 def test_an_exploding_epoch_is_undone(table):
     trainer, rows = trainer_on(table, learning_rate_init=1e6, max_grad_norm=None)
-    before = trainer._parameters.clone()
-    trainer.run(rows, None, 5)
-    assert trainer._parameters.isfinite().all()
-    assert not torch.equal(trainer._parameters, before)
+    before = trainer._weights.clone()
+    run(trainer, rows, None, 5)
+    assert trainer._weights.isfinite().all()
+    assert not torch.equal(trainer._weights, before)
     assert trainer.history["learning_rate"][0] < 1e6
-    assert max(trainer.history["reconstruction"]) <= 1.5 * trainer.settings.unit
+    assert max(trainer.history["reconstruction"]) <= 1.5 * trainer.baseline_loss
 
 
 def test_the_last_step_of_an_epoch_is_watched_too(table):
@@ -140,19 +152,19 @@ def test_the_last_step_of_an_epoch_is_watched_too(table):
     trainer, rows = trainer_on(table, learning_rate_init=100.0, batch_size=64)
     trainer.run_once(rows)
     assert trainer.history["learning_rate"][0] < 100
-    assert trainer._measure()["reconstruction"] <= 1.5 * trainer.settings.unit
+    assert trainer._measure()["reconstruction"] <= 1.5 * trainer.baseline_loss
 
 
 def test_non_finite_steps_are_undone_and_then_given_up(table):
     trainer, rows = trainer_on(table)
-    trainer.run(rows, None, 2)
+    run(trainer, rows, None, 2)
     trainer.objective.gradient = lambda *args: (torch.tensor(math.nan),) * 2
-    good = trainer._parameters.clone()
+    good = trainer._weights.clone()
     with pytest.raises(TrainingDivergedError) as caught:
         trainer.run_once(rows)
     assert caught.value.epoch == 3
     assert caught.value.term == "reconstruction"
-    assert torch.equal(trainer._parameters, good)
+    assert torch.equal(trainer._weights, good)
 
 
 def test_optimizer_state_goes_on_exactly(table):
@@ -163,13 +175,15 @@ def test_optimizer_state_goes_on_exactly(table):
     first.run_once(rows)
     second = Trainer(
         first.objective,
-        first.settings,
+        first.parameters,
+        64,
+        first.baseline_loss,
         torch.Generator(),
         epochs=1,
-        optimizer_state=first.optimizer_state,
+        optimizer=first.optimizer,
     )
     second.run_once(rows)
-    torch.testing.assert_close(whole._parameters, second._parameters)
+    torch.testing.assert_close(whole._weights, second._weights)
 
 
 # The networks and settings of tutorials that diverge
@@ -266,12 +280,14 @@ def wild_setting(rng):
 
 @pytest.mark.filterwarnings(COLLAPSED)
 def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
-    errors = []
+    errors, n_warned = [], 0
     for seed in range(200):
         X, parameters = wild_setting(rng)
         model = ContractiveAutoencoder(**parameters, random_state=seed)
         try:
-            model.fit(X)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always", ConvergenceWarning)
+                model.fit(X)
         except ValueError as error:
             errors.append(str(error))
             assert "learning_rate_init (now" in errors[-1]
@@ -282,8 +298,11 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
         bound, mean_square = X.var(axis=0).mean(), np.square(X).mean()
         if bound < 1e-12 * mean_square:
             bound = 1e-2 * mean_square  # nothing varies
-        assert -model.score(X) <= 1.01 * bound, parameters
-    assert len(errors) <= 50
+        worse = any("worse than" in str(warning.message) for warning in warned)
+        n_warned += worse
+        assert -model.score(X) <= (1.5 if worse else 1.01) * bound, parameters
+    assert len(errors) <= 25
+    assert n_warned <= 25
 
 
 def test_collapsed_code_warns(digits):

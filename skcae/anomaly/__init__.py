@@ -5,11 +5,13 @@ any preprocessing and for several models at once.
 """
 
 from skcae.anomaly._calibration import conformal_threshold, p_values
+from skcae.anomaly._detector import AnomalyDetector
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._neighbors import NeighborDistance
 from skcae.anomaly._scores import geometric_mean_score
 
 __all__ = [
+    "AnomalyDetector",
     "NeighborDistance",
     "conformal_threshold",
     "explain",

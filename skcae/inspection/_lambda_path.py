@@ -20,8 +20,8 @@ from skcae.metrics import (
     reconstruction_score,
 )
 
-# A fit along the path gets this share of the epochs of one from scratch, unless the
-# network that it starts from leaves more than this share of the variance unexplained.
+# A fit that starts from another's weights gets this share of max_iter. It starts from
+# them if they leave at most this share of the variance unexplained.
 _WARM_SHARE = 1 / 3
 _COLLAPSED = 0.5
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
-from torch import nn
 
 from skcae._checks import check_positive
+from skcae._core import threads
+from skcae._core.activations import ACTIVATIONS
 from skcae._pipeline import Inputs
 
 
@@ -38,28 +39,20 @@ def saturation(estimator, X, *, threshold=0.19):
     inputs = Inputs(estimator, X)
     inputs.encode(inputs.rows[:1])  # refuses what transform refuses
     encoder = inputs.autoencoder.to_module().encoder.double()
-    derivative, largest = _derivative(encoder[-1])
-    with torch.inference_mode():
+    activation = next(
+        record
+        for record in ACTIVATIONS.values()
+        if isinstance(encoder[-1], record.module)
+    )
+    with threads.one(), torch.inference_mode():
         # the module rounds the biases; the first holds the columns' offsets
         for linear, bias in zip(
             encoder[::2], inputs.autoencoder.intercepts_, strict=False
         ):
             linear.bias.copy_(torch.from_numpy(bias))
         rows = torch.tensor(inputs.rows, dtype=torch.float64, device="cpu")
-        slopes = derivative(encoder[:-1](rows)).abs().numpy()
-    return np.mean(slopes < threshold * largest, axis=1)
-
-
-def _derivative(activation):
-    """Derivative of a module of an activation, and the largest that it has."""
-    return {
-        nn.Identity: (torch.ones_like, 1.0),
-        nn.Sigmoid: (lambda z: torch.sigmoid(z) * torch.sigmoid(-z), 0.25),
-        nn.Tanh: (lambda z: 1 - torch.tanh(z).square(), 1.0),
-        nn.ReLU: (lambda z: (z > 0).to(z.dtype), 1.0),
-        nn.Softplus: (torch.sigmoid, 1.0),
-        nn.SiLU: (
-            lambda z: torch.sigmoid(z) * (1 + z * torch.sigmoid(-z)),
-            1.09983932,
-        ),
-    }[type(activation)]
+        _, derivative, _ = activation.derivatives(encoder[:-1](rows))
+    if derivative is None:
+        return np.zeros(len(rows))
+    limit = threshold * activation.largest_derivative
+    return np.mean(derivative.abs().numpy() < limit, axis=1)

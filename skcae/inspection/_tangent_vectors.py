@@ -84,7 +84,7 @@ def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
         n_vectors = min(3, available)
     check_count("n_vectors", n_vectors, available)
     directions = _leading if kept else _trailing
-    # the null space takes a basis of the columns
+    # a null space takes a basis of all columns
     height = n_units if kept else max(n_units, n_columns)
     vectors = [directions(block, n_vectors) for block in inputs.jacobians(height)]
     vectors = _in_columns(inputs, np.concatenate(vectors))
@@ -115,9 +115,9 @@ def _leading(jacobians, n_vectors):
     gaps = -np.diff(squares, axis=1, append=0)[:, :n_vectors]
     is_clear = gaps.min(axis=1) > _CLEAR_GAP * squares[:, 0]
     if is_wide:
-        # of unit length, and at right angles to the last bit
+        # QR gives them unit length and right angles to the last bit
         vectors = np.linalg.qr(transposed @ vectors.swapaxes(1, 2))[0].swapaxes(1, 2)
-    vectors = vectors.copy()  # or the whole basis would stay
+    vectors = vectors.copy()  # a view would keep the whole basis
     if not is_clear.all():
         _, _, exact = np.linalg.svd(jacobians[~is_clear], full_matrices=False)
         vectors[~is_clear] = exact[:, :n_vectors]

@@ -133,7 +133,7 @@ class TrainingCurvesDisplay:
             style["marker"] = _drawing.marker(epochs)
             self.lines_[name] = axes.plot(epochs, history[name], **style)[0]
             _drawing.label(axes, "", what)
-            if axes is not loss:  # whose axis it is
+            if axes is not loss:  # the colour says whose axis it is
                 axes.yaxis.label.set_color(style["color"])
             if name not in ("lam", "weight_norm"):
                 # where λ starts from 0, the logarithm leaves a gap
@@ -141,6 +141,6 @@ class TrainingCurvesDisplay:
                 _drawing.log_axis(axes.yaxis, lines)
         lam.set_xlabel("epoch", fontsize=_drawing.SMALL)
         if not contracts:
-            lam.set_ylim(-0.1, 1)  # or the line would lie on a frame of no scale
+            lam.set_ylim(-0.1, 1)  # without a scale, it would lie on the frame
         _drawing.legend(loss)
         return self

@@ -5,10 +5,12 @@ import pytest
 import torch
 from oracle import jacobians, random_network
 
-from skcae import _jacobian
-from skcae._network import ACTIVATIONS
-from skcae._noise import Noise
+from skcae._core import penalties
+from skcae._core.activations import ACTIVATIONS
+from skcae._core.noise import Noise
 
+CLOSED_FORM = penalties.PENALTIES["closed_form"]
+EXACT = penalties.PENALTIES["exact"]
 SIZES = [(5, 7), (5, 3), (9, 4, 6), (5, 7, 4), (9, 4, 3, 6), (5, 8, 6, 4, 7)]
 
 
@@ -29,10 +31,10 @@ def relative(actual, expected):
 def test_jacobian_and_exact_norm_match_brute_force(sizes, name):
     layers, truth = layers_and_truth(sizes, name)
     norms = truth.square().sum((1, 2))
-    assert relative(_jacobian.jacobian(layers), truth) < 1e-12
-    assert relative(_jacobian.squared_norms(layers), norms) < 1e-10
+    assert relative(penalties.jacobian(layers), truth) < 1e-12
+    assert relative(penalties.squared_norms(layers), norms) < 1e-10
     if len(layers) > 1:
-        assert relative(_jacobian.exact(layers)[0], norms) < 1e-10
+        assert relative(EXACT.value(layers, None), norms) < 1e-10
 
 
 @pytest.mark.parametrize("sizes", SIZES[:2])
@@ -40,17 +42,17 @@ def test_jacobian_and_exact_norm_match_brute_force(sizes, name):
 def test_whole_reconstruction_matches_brute_force(sizes, name):
     layers, truth = layers_and_truth(sizes, name, n_layers=2)
     norms = truth.square().sum((1, 2))
-    assert relative(_jacobian.closed_form(layers)[0], norms) < 1e-10
-    assert relative(_jacobian.exact(layers)[0], norms) < 1e-10
+    assert relative(CLOSED_FORM.value(layers, None), norms) < 1e-10
+    assert relative(EXACT.value(layers, None), norms) < 1e-10
 
 
 def test_exact_norm_does_not_depend_on_chunks(monkeypatch):
     layers, _ = layers_and_truth((5, 8, 6, 4), "silu")
     whole_grads = [torch.zeros_like(layer.weight) for layer in layers]
-    whole, whole_slopes = _jacobian.exact(layers, whole_grads)
-    monkeypatch.setattr(_jacobian, "_CHUNK_ELEMENTS", 4 * 8 * 3)
+    whole, whole_slopes = EXACT.add_gradient(layers, None, whole_grads, 1.0)
+    monkeypatch.setattr(penalties, "_CHUNK_ELEMENTS", 4 * 8 * 3)
     grads = [torch.zeros_like(layer.weight) for layer in layers]
-    norms, slopes = _jacobian.exact(layers, grads)
+    norms, slopes = EXACT.add_gradient(layers, None, grads, 1.0)
     torch.testing.assert_close(norms, whole, rtol=1e-13, atol=0)
     for ours, theirs in zip(grads + slopes, whole_grads + whole_slopes, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
@@ -62,11 +64,11 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
     row, n_probes = 3, 20_000
     repeated = [layer.rows(row, row + 1) for layer in layers]
     for layer in repeated:
-        for name in ("inputs", "preactivations", "outputs", "slope"):
+        for name in ("inputs", "preactivations", "outputs", "derivative"):
             tensor = getattr(layer, name)
             setattr(layer, name, tensor.expand(n_probes, -1))
-    signs = Noise(0, torch.device("cpu")).signs_like(repeated[-1].outputs)
-    estimates, _ = _jacobian.hutchinson(repeated, signs)
+    noise = Noise(0, torch.device("cpu"))
+    estimates = penalties.PENALTIES["hutchinson"].value(repeated, noise)
 
     # Var = 2 (||J J'||_F^2 - sum of squared diagonal entries)
     gram = truth[row] @ truth[row].T
@@ -78,11 +80,11 @@ def test_hutchinson_is_unbiased_with_the_variance_of_theory(sizes):
 
 def test_norm_is_not_negative_and_zero_for_a_constant_code():
     layers, _ = layers_and_truth((5, 4, 3), "sigmoid")
-    assert (_jacobian.squared_norms(layers) > 0).all()
+    assert (penalties.squared_norms(layers) > 0).all()
     network = random_network((5, 4, 3), "sigmoid", tied=True)
     network.weights[0].zero_()
     layers = network.forward(torch.randn(3, 5, dtype=torch.float64))[:2]
-    assert not _jacobian.squared_norms(layers).any()
+    assert not penalties.squared_norms(layers).any()
 
 
 @pytest.mark.parametrize("sizes", [(6, 4), (6, 8, 4)])
@@ -90,10 +92,10 @@ def test_norm_is_unchanged_by_an_orthogonal_map_before_the_encoder(sizes, rng):
     orthogonal = torch.from_numpy(np.linalg.qr(rng.normal(size=(6, 6)))[0])
     network = random_network(sizes, "silu", tied=True)
     rows = torch.randn(9, 6, dtype=torch.float64)
-    before = _jacobian.squared_norms(network.forward(rows)[: network.depth])
+    before = penalties.squared_norms(network.forward(rows)[: network.depth])
     network.weights[0].copy_(network.weights[0] @ orthogonal.T)
     rotated = network.forward(rows @ orthogonal.T)[: network.depth]
-    torch.testing.assert_close(_jacobian.squared_norms(rotated), before)
+    torch.testing.assert_close(penalties.squared_norms(rotated), before)
 
 
 def test_linear_encoder_has_the_norm_of_its_weights_everywhere():
@@ -101,7 +103,7 @@ def test_linear_encoder_has_the_norm_of_its_weights_everywhere():
     layers = network.forward(torch.randn(8, 6, dtype=torch.float64))[:2]
     product = network.weights[1] @ network.weights[0]
     torch.testing.assert_close(
-        _jacobian.squared_norms(layers), product.square().sum().expand(8)
+        penalties.squared_norms(layers), product.square().sum().expand(8)
     )
 
 
@@ -121,4 +123,4 @@ def test_linear_encoder_has_the_norm_of_its_weights_everywhere():
 )
 def test_method_is_chosen_by_cost(method, names, widths, chosen):
     activations = [ACTIVATIONS[name] for name in names]
-    assert _jacobian.choose_method(method, activations, widths) == chosen
+    assert penalties.choose(method, activations, widths) == chosen

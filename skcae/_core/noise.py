@@ -19,7 +19,7 @@ class Noise:
 
     def __init__(self, seed, device):
         self._generator = torch.Generator(device).manual_seed(seed)
-        self._signs = torch.empty(0, device=device)
+        self._signs = torch.empty(0, dtype=torch.float32, device=device)
         self._n_used = 0
 
     def added_to(self, rows, std):
@@ -43,7 +43,11 @@ class Noise:
 
     def _draw(self, n_signs, like):
         bytes_ = torch.randint(
-            256, (-(-n_signs // 8),), generator=self._generator, device=like.device
+            256,
+            (-(-n_signs // 8),),
+            generator=self._generator,
+            dtype=torch.int64,
+            device=like.device,
         )
         table = _signs_of_bytes(like.dtype, like.device)
         return table.index_select(0, bytes_).view(-1)

@@ -3,8 +3,13 @@
 Neither shuffling nor a change of type ever copies the whole table.
 """
 
+import itertools
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
 import numpy as np
 import torch
+
+from skcae._core import threads
 
 # Elements that one block, gathered or converted, may hold.
 _BLOCK_ELEMENTS = 2**17
@@ -29,7 +34,7 @@ class Rows:
         self._X, self._indices, self._shift = X, indices, shift.astype(X.dtype)
         self._on_device = None
         if device.type != "cpu":
-            everything = torch.arange(len(self))
+            everything = torch.arange(len(self), device="cpu")
             self._on_device = torch.cat(
                 [block.to(device) for block in self._gathered(everything, 1)]
             )
@@ -50,12 +55,12 @@ class Rows:
 
     def shuffled(self, batch_size, generator):
         """Yield every row once, in random order, in batches."""
-        order = torch.randperm(len(self), generator=generator)
+        order = torch.randperm(len(self), generator=generator, device="cpu")
         return self._batches(order, batch_size)
 
     def in_order(self, batch_size):
         """Yield every row once, in order, in batches."""
-        return self._batches(torch.arange(len(self)), batch_size)
+        return self._batches(torch.arange(len(self), device="cpu"), batch_size)
 
     def _batches(self, order, batch_size):
         for block in self._gathered(order, batch_size):
@@ -72,7 +77,7 @@ class Rows:
 
 
 def blocks(X, elements_per_row, device):
-    """Yield consecutive blocks of an array as float64 tensors.
+    """Yield the slice and the float64 tensor of consecutive blocks of an array.
 
     Parameters
     ----------
@@ -83,13 +88,17 @@ def blocks(X, elements_per_row, device):
     """
     length = max(1, _BLOCK_ELEMENTS // elements_per_row)
     for start in range(0, len(X), length):
+        part = slice(start, start + length)
         # always a copy: torch refuses read-only memory and negative strides
-        block = np.array(X[start : start + length], dtype=np.float64, order="C")
-        yield torch.from_numpy(block).to(device)
+        block = np.array(X[part], dtype=np.float64, order="C")
+        yield part, torch.from_numpy(block).to(device)
 
 
 def map_blocks(function, X, elements_per_row, device):
     """Apply a function of tensors to every block and join the results.
+
+    On a CPU every block is the work of one thread. So the result does not depend on how
+    many threads there are, and none waits for another.
 
     Parameters
     ----------
@@ -103,11 +112,32 @@ def map_blocks(function, X, elements_per_row, device):
     ndarray of shape (n_samples, ...)
     """
     # written in place: small results between large blocks would fragment the memory
-    joined, end = None, 0
-    for rows in blocks(X, elements_per_row, device):
-        result = function(rows).cpu().numpy()
+    joined = None
+
+    def work(part, rows):
+        with threads.one(), torch.inference_mode():
+            return part, function(rows).cpu().numpy()
+
+    for part, result in _in_threads(work, blocks(X, elements_per_row, device), device):
         if joined is None:
             joined = np.empty((len(X), *result.shape[1:]))
-        start, end = end, end + len(rows)
-        joined[start:end] = result
+        joined[part] = result
     return joined
+
+
+def _in_threads(work, arguments, device):
+    """Yield the results of the work, in any order, with few blocks at a time."""
+    n_threads = threads.available() if device.type == "cpu" else 1
+    first, *second = itertools.islice(arguments, 2)
+    if n_threads == 1 or not second:
+        for each in itertools.chain([first], second, arguments):
+            yield work(*each)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        running = set()
+        for each in itertools.chain([first], second, arguments):
+            if len(running) > n_threads:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+            running.add(pool.submit(work, *each))
+        yield from (future.result() for future in running)

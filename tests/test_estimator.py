@@ -12,9 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skcae import ContractiveAutoencoder
-from skcae._fitting import network_on_rows
-from skcae._network import Network
-from skcae._objective import Objective
+from skcae._core.losses import LOSSES
+from skcae._core.network import Network
+from skcae._core.objective import Objective
+from skcae._core.penalties import PENALTIES
 
 
 def sensitivity(model, X, rng):
@@ -123,7 +124,7 @@ def test_a_classifier_keeps_its_accuracy(by_lam, digits):
 def test_jacobian_and_contraction_are_exact(digits, parameters):
     X, held_out, *_ = digits
     model = ContractiveAutoencoder(7, max_iter=3, random_state=0, **parameters).fit(X)
-    network = network_on_rows(model._state, torch.device("cpu"))
+    network = model._checkpoint.network_on_rows(torch.device("cpu"))
     rows = torch.from_numpy(held_out[:20])
     brute = jacobians(network, network.weights, network.biases, rows, network.depth)
     jacobian = model.jacobian(held_out[:20])
@@ -209,9 +210,51 @@ def test_partial_fit_goes_on_and_counts_its_calls(digits):
     assert model.n_iter_ == 6
     assert model.history_["lam"] == [0, 0.125, 0.25, 0.375, 0.5, 0.5]
     assert scores[3] > scores[0]
-    # the threshold follows the rows of the call
-    model.set_params(contamination=0.25).partial_fit(X[:100])
-    assert np.sum(model.predict(X[:100]) == -1) == 25
+
+
+def test_threshold_follows_the_last_rows_of_a_stream(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(8, contamination=0.25, random_state=0)
+    # the rows of one large call, all of them
+    rows = np.tile(X, (2, 1))
+    model.partial_fit(rows)
+    assert np.mean(model.predict(rows) == -1) == pytest.approx(0.25, abs=0.01)
+    # the last 2000 scores, as they were when their rows came
+    seen = []
+    for chunk in np.array_split(X, 130)[:20]:
+        model.partial_fit(chunk)
+        seen.append(model.score_samples(chunk))
+
+    assert len(model._recent_scores) == 2000
+    assert np.mean(model._recent_scores < model.offset_) == pytest.approx(
+        0.25, abs=1e-3
+    )
+    np.testing.assert_array_equal(model._recent_scores[-len(chunk) :], seen[-1])
+
+
+@pytest.mark.parametrize("contamination", ["auto", 0.02, 0.1])
+def test_small_calls_do_not_flag_a_third_of_a_stream(contamination, rng):
+    mixing = rng.normal(size=(4, 10))
+    rows = rng.normal(size=(2000, 4)) @ mixing + 0.3 * rng.normal(size=(2000, 10))
+    new = rng.normal(size=(4000, 4)) @ mixing + 0.3 * rng.normal(size=(4000, 10))
+    model = ContractiveAutoencoder(contamination=contamination, random_state=0)
+    for chunk in np.array_split(rows, 200):
+        model.partial_fit(chunk)
+    wanted = 0.01 if contamination == "auto" else contamination
+    assert np.mean(model.predict(new) == -1) < 1.5 * wanted + 0.005
+
+
+def test_assigned_threshold_stays_until_fit(digits):
+    X, *_ = digits
+    model = ContractiveAutoencoder(
+        8, max_iter=2, contamination=0.1, random_state=0
+    ).fit(X)
+    computed = model.offset_
+    model.offset_ = -123.0
+    assert model.partial_fit(X[:50]).offset_ == -123.0
+    assert model.partial_fit(X[:50]).offset_ == -123.0
+    assert model.fit(X).offset_ == computed
+    assert model.partial_fit(X[:50]).offset_ != computed
 
 
 def test_partial_fit_goes_on_after_fit(digits):
@@ -274,7 +317,7 @@ def test_interrupted_fit_leaves_the_earlier_fit(digits, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skcae._training.Trainer._epoch", interrupt)
+    monkeypatch.setattr("skcae._core.training.Trainer._epoch", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :10])
     np.testing.assert_array_equal(model.score_samples(X), expected)
@@ -422,7 +465,9 @@ def test_far_outliers_neither_stop_nor_break_trimmed_training(digits, early_stop
 
 def test_objective_leaves_out_the_worst_rows():
     network = Network((4, 2), ("identity", "identity"), True)
-    objective = Objective(network, "squared_error", 1, "exact", trim_fraction=0.25)
+    objective = Objective(
+        network, LOSSES["squared_error"], PENALTIES["exact"], 1, trim_fraction=0.25
+    )
     rows = torch.arange(1.0, 9.0)[:, None] * torch.ones(8, 4)
     kept = objective.trimmed(rows.flip(0))
     assert sorted(kept[:, 0].tolist()) == [1, 2, 3, 4, 5, 6]

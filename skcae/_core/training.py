@@ -6,17 +6,17 @@ waits for the device.
 """
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from skcae._adam import Adam
-from skcae._noise import Noise
+from skcae._core.noise import Noise
+from skcae._core.optimizer import Adam
+from skcae._core.threads import StepThreads
 
-# A term explodes when it exceeds its factor times where it started and times
-# the loss of the column means. The first is tight because the network starts no
-# worse than these; the second is wide because the Jacobian may rightly grow.
+# A term explodes when it exceeds its factor times where it started and times the loss
+# of the column means. The factor of the reconstruction is tight because the network
+# starts no worse than these means; that of the penalty is wide because the Jacobian may
+# rightly grow.
 _EXPLOSION = {"reconstruction": 1.5, "penalty": 10.0}
 _RETRIES = 8
 _RETRY_FACTOR = 0.1
@@ -32,6 +32,7 @@ HISTORY = (
     "weight_norm",
     "lam",
     "learning_rate",
+    "n_iter_no_change",
 )
 
 
@@ -50,39 +51,28 @@ class TrainingDivergedError(Exception):
         self.term, self.epoch = term, epoch
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the estimator's parameters of the same names say.
-
-    ``unit`` is the loss per cell of the best constant output. The objective is
-    optimised in this unit, so that neither clipping nor ``tol`` depends on the
-    scale of the table.
-    """
-
-    lam: float
-    learning_rate_init: float
-    batch_size: int
-    tol: float
-    n_iter_no_change: int
-    weight_decay: float
-    max_grad_norm: float | None
-    lam_warmup: int
-    unit: float
-
-
 class Trainer:
     """Epochs of Adam, with λ's warm-up, clipping and recovery.
 
     Parameters
     ----------
     objective : Objective
-    settings : Settings
+    parameters : object
+        Its attributes ``lam``, ``learning_rate_init``, ``tol``, ``n_iter_no_change``,
+        ``weight_decay``, ``max_grad_norm``, ``lam_warmup`` and ``max_iter`` are what
+        the estimator documents.
+    batch_size : int
+    baseline_loss : float
+        Loss per cell of the best constant output. The objective is optimised in this
+        unit, so that neither clipping nor ``tol`` depends on the scale of the table.
     generator : torch.Generator
         On the CPU. It shuffles, and seeds the noise and the probes.
     epochs : int
         Epochs that the network has seen before, for λ's warm-up.
-    optimizer_state : dict of ndarray, optional
-        What :attr:`optimizer_state` was after these.
+    optimizer : dict of ndarray, optional
+        What :attr:`optimizer` was after these.
+    rate_factor : float
+        What :attr:`rate_factor` was after these.
 
     Attributes
     ----------
@@ -90,37 +80,47 @@ class Trainer:
         One entry an epoch, see ``ContractiveAutoencoder.history_``.
     epochs : int
         Epochs that the network has seen.
+    rate_factor : float
+        Recovery multiplies the learning rate by this; later calls keep it.
     """
 
     def __init__(
-        self, objective, settings, generator, *, epochs=0, optimizer_state=None
+        self,
+        objective,
+        parameters,
+        batch_size,
+        baseline_loss,
+        generator,
+        *,
+        epochs=0,
+        optimizer=None,
+        rate_factor=1.0,
     ):
         self.objective = objective
-        self.settings = settings
+        self.parameters = parameters
+        self.batch_size = batch_size
+        self.baseline_loss = baseline_loss
         self.history = {name: [] for name in HISTORY}
         self.epochs = epochs
+        self.rate_factor = rate_factor
         self._generator = generator
-        self._parameters = objective.network.parameters
-        self._gradient = torch.zeros_like(self._parameters)
+        self._weights = objective.network.parameters
+        self._gradient = torch.zeros_like(self._weights)
         self._grads = objective.network.views(self._gradient)
-        device = self._parameters.device
-        self._noise_seed = int(torch.randint(2**62, (), generator=generator))
-        self._noise = Noise(self._noise_seed, device)
-        # recovery divides the learning rate by this; later calls keep it
-        self._slowdown = 1.0
-        if optimizer_state is not None:
-            optimizer_state = optimizer_state.copy()
-            self._slowdown = float(optimizer_state.pop("slowdown"))
-        self._adam = Adam(self._parameters, self._gradient, optimizer_state)
+        self._noise_seed = _draw_seed(generator)
+        self._noise = Noise(self._noise_seed, self._weights.device)
+        self._adam = Adam(self._weights, self._gradient, optimizer)
+        widest = max(math.prod(shape) for shape in objective.network.shapes)
+        self._threads = StepThreads(batch_size * widest)
 
     @property
-    def optimizer_state(self):
-        """Adam's state and the learning rate's reduction, as arrays."""
-        return self._adam.state | {"slowdown": np.array(self._slowdown)}
+    def optimizer(self):
+        """Adam's state, as arrays."""
+        return self._adam.state
 
     # without autograd's bookkeeping, small operations are a tenth faster
     @torch.inference_mode()
-    def run(self, rows, validation, max_iter, on_epoch=None):
+    def run(self, rows, validation, on_epoch=None):
         """Train for at most ``max_iter`` epochs.
 
         Parameters
@@ -129,45 +129,59 @@ class Trainer:
         validation : Rows or None
             Where given, its loss decides when to stop, and the weights that
             were best on it come back.
-        max_iter : int
         on_epoch : callable, optional
             Called with the history after every epoch.
+
+        Returns
+        -------
+        converged : bool
+            Whether training ended because nothing improved any more.
         """
+        with self._threads.restored():
+            return self._run(rows, validation, on_epoch)
+
+    def _run(self, rows, validation, on_epoch):
+        parameters = self.parameters
+        # a short fit must still see the λ that it was asked for
+        warmup = min(parameters.lam_warmup, parameters.max_iter // 2)
         self._measure_start(rows)
-        ceiling = max(self.settings.unit, self._start["reconstruction"])
-        best, best_parameters, waited, previous = math.inf, None, 0, 0.0
+        ceiling = max(self.baseline_loss, self._start["reconstruction"])
+        best, best_weights, waited, previous = math.inf, None, 0, 0.0
         watched = self.history["loss" if validation is None else "validation_loss"]
-        for _ in range(max_iter):
-            self._safe_epoch(rows, validation)
+        for _ in range(parameters.max_iter):
+            self._safe_epoch(rows, validation, warmup)
             error = self.history["reconstruction"][-1]
             if error > max(ceiling, previous):
                 # worse than a constant, and not on its way back: it has begun to bounce
-                self._slowdown *= 0.5
+                self.rate_factor *= 0.5
             previous = error
+            if self.history["lam"][-1] >= parameters.lam:
+                loss = watched[-1]
+                improved = loss < best - parameters.tol * self.baseline_loss
+                waited = 0 if improved else waited + 1
+                if loss < best:
+                    best = loss
+                    if validation is not None:
+                        best_weights = self._weights.clone()
+            self.history["n_iter_no_change"].append(waited)
             if on_epoch is not None:
                 on_epoch(self.history)
-            if self.history["lam"][-1] < self.settings.lam:
-                continue
-            loss = watched[-1]
-            improved = loss < best - self.settings.tol * self.settings.unit
-            waited = 0 if improved else waited + 1
-            if loss < best:
-                best = loss
-                if validation is not None:
-                    best_parameters = self._parameters.clone()
-            if waited >= self.settings.n_iter_no_change:
+            if waited >= parameters.n_iter_no_change:
                 break
-        if best_parameters is not None:
-            self._parameters.copy_(best_parameters)
+        if best_weights is not None:
+            self._weights.copy_(best_weights)
+        return waited >= parameters.n_iter_no_change
 
     @torch.inference_mode()
     def run_once(self, rows):
         """Train for one epoch, on rows that may come from anywhere."""
-        self._measure_start(rows)
-        self._safe_epoch(rows, None)
+        with self._threads.restored():
+            self._measure_start(rows)
+            self._safe_epoch(rows, None, self.parameters.lam_warmup)
+        self.history["n_iter_no_change"].append(0)
 
     def _measure_start(self, rows):
-        order = torch.randperm(len(rows), generator=self._generator)
+        order = torch.randperm(len(rows), generator=self._generator, device="cpu")
         self._sample = rows.take(order[:_SAMPLE_ROWS])
         self._start = self._measure()
 
@@ -182,11 +196,10 @@ class Trainer:
             "penalty": float(penalty) / rows.numel(),
         }
 
-    def _safe_epoch(self, rows, validation):
-        warmup = self.settings.lam_warmup
+    def _safe_epoch(self, rows, validation, warmup):
         ramp = min(1.0, self.epochs / warmup) if warmup else 1.0
-        lam = self.settings.lam * ramp
-        parameters, adam = self._parameters.clone(), self._adam.snapshot()
+        lam = float(self.parameters.lam) * ramp
+        weights, adam = self._weights.clone(), self._adam.snapshot()
         for _ in range(_RETRIES + 1):
             record = self._epoch(rows, lam)
             # the losses of an epoch are those before its steps: the last step's
@@ -195,9 +208,9 @@ class Trainer:
             exploded = self._exploded(record, lam) or self._exploded(after, lam)
             if exploded is None and math.isfinite(record["weight_norm"]):
                 break
-            self._parameters.copy_(parameters)
+            self._weights.copy_(weights)
             self._adam.restore(adam)
-            self._slowdown *= _RETRY_FACTOR
+            self.rate_factor *= _RETRY_FACTOR
         else:
             raise TrainingDivergedError(exploded or "reconstruction", self.epochs + 1)
         self.epochs += 1
@@ -206,28 +219,34 @@ class Trainer:
         record["validation_loss"] = math.nan
         if validation is not None:
             record["validation_loss"] = self._loss(validation)
-        for name, values in self.history.items():
-            values.append(record[name])
+        for name, value in record.items():
+            self.history[name].append(value)
 
     def _epoch(self, rows, lam):
-        settings, gradient = self.settings, self._gradient
-        rate = settings.learning_rate_init * self._slowdown
-        limit = gradient.new_tensor(settings.max_grad_norm or 0.0)
+        parameters, gradient = self.parameters, self._gradient
+        rate = float(parameters.learning_rate_init) * self.rate_factor
+        limit = torch.tensor(
+            parameters.max_grad_norm or 0.0,
+            dtype=gradient.dtype,
+            device=gradient.device,
+        )
         errors, penalties, norms, n_cells = [], [], [], 0
-        for batch in rows.shuffled(settings.batch_size, self._generator):
+        self._threads.pause()
+        for batch in rows.shuffled(self.batch_size, self._generator):
+            self._threads.step()
             batch = self.objective.trimmed(batch)
             n_cells += batch.numel()
             gradient.zero_()
             error, penalty = self.objective.gradient(
-                batch, lam, self._noise, *self._grads, 1 / settings.unit
+                batch, lam, self._noise, *self._grads, 1 / self.baseline_loss
             )
             norm = torch.linalg.vector_norm(gradient)
-            if settings.max_grad_norm is not None:
+            if parameters.max_grad_norm is not None:
                 gradient.mul_(torch.div(limit, norm).clamp_(max=1))
             self._adam.step(rate)
-            if settings.weight_decay:
+            if parameters.weight_decay:
                 self.objective.network.flat_weights().mul_(
-                    1 - rate * settings.weight_decay
+                    1 - rate * parameters.weight_decay
                 )
             errors.append(error)
             penalties.append(penalty)
@@ -253,12 +272,12 @@ class Trainer:
 
     def _loss(self, rows):
         """The objective at full λ, with the same probes and noise every time."""
-        noise = Noise(self._noise_seed, self._parameters.device)
+        noise = Noise(self._noise_seed, self._weights.device)
         total, n_cells = 0.0, 0
-        for batch in rows.in_order(self.settings.batch_size):
+        for batch in rows.in_order(self.batch_size):
             batch = self.objective.trimmed(batch)
             error, penalty = self.objective.terms(batch, noise)
-            total += float(error) + self.settings.lam * float(penalty)
+            total += float(error) + self.parameters.lam * float(penalty)
             n_cells += batch.numel()
         return total / n_cells
 
@@ -270,7 +289,14 @@ class Trainer:
             ("reconstruction", 1.0, self._start["reconstruction"]),
             ("penalty", lam, penalty),
         ):
-            bound = _EXPLOSION[name] * max(self.settings.unit, weight * reference)
+            bound = _EXPLOSION[name] * max(self.baseline_loss, weight * reference)
             if not weight * terms[name] <= bound:
                 return name
         return None
+
+
+def _draw_seed(generator):
+    seed = torch.randint(
+        2**62, (), generator=generator, dtype=torch.int64, device="cpu"
+    )
+    return int(seed)

@@ -1,107 +1,17 @@
-"""The network: parameters in one flat buffer, activations with slope and curvature.
+"""The network: parameters in one flat buffer, and what a forward pass keeps.
 
-Everything that the objective needs of a layer comes in closed form, so no
-autograd graph is ever built: an activation knows its first and second
-derivative, and a forward pass keeps what the backward recursions read.
+An activation knows its first two derivatives, and a forward pass keeps what the
+backward recursions read. Autograd is never needed.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class Activation:
-    """An elementwise function that knows its first two derivatives.
-
-    Attributes
-    ----------
-    value : callable
-        ``z -> a``.
-    bend : callable
-        ``z -> (a, slope, curvature)``: the value, ``da/dz``, and a function that
-        returns ``d2a/dz2`` when it is needed. None for a slope of 1 everywhere,
-        and None for a curvature of 0 (almost) everywhere.
-    gain : float
-        Factor on the initial weights that keeps the signal's variance.
-    bounded : bool
-        Whether large inputs saturate it.
-    linear : bool
-        Whether it is the identity.
-    """
-
-    value: Callable[[Tensor], Tensor]
-    bend: Callable[[Tensor], tuple]
-    gain: float = 1.0
-    bounded: bool = False
-    linear: bool = False
-
-
-# Written with as few passes over memory as possible: between two matrix products
-# of a small network, these are what a step costs.
-
-
-def _less_product(x, y, z, times=1):
-    """``x - times * y * z`` in one pass."""
-    return torch.addcmul(x, y, z, value=-times)
-
-
-def _constant(value, like):
-    return _cached_constant(value, like.dtype, like.device)
-
-
-@functools.cache
-def _cached_constant(value, dtype, device):
-    return torch.full((), value, dtype=dtype, device=device)
-
-
-def _sigmoid(z):
-    a = torch.sigmoid(z)
-    slope = _less_product(a, a, a)
-    return a, slope, lambda: _less_product(slope, slope, a, 2)
-
-
-def _tanh(z):
-    a = torch.tanh(z)
-    slope = _less_product(_constant(1, z), a, a)
-    return a, slope, lambda: _less_product(_constant(0, z), a, slope, 2)
-
-
-def _relu(z):
-    a = torch.relu(z)
-    return a, a.sign(), None
-
-
-def _softplus(z):
-    slope = torch.sigmoid(z)
-    return functional.softplus(z), slope, lambda: _less_product(slope, slope, slope)
-
-
-def _silu(z):
-    gate = torch.sigmoid(z)
-    a = z * gate
-    slope = torch.lerp(gate, _constant(1, z), a)  # gate + a (1 - gate)
-
-    def curvature():
-        both = torch.lerp(a, slope, 2)  # 2 slope - a
-        return _less_product(both, gate, both)
-
-    return a, slope, curvature
-
-
-ACTIVATIONS = {
-    "identity": Activation(lambda z: z, lambda z: (z, None, None), linear=True),
-    "sigmoid": Activation(torch.sigmoid, _sigmoid, gain=4.0, bounded=True),
-    "tanh": Activation(torch.tanh, _tanh, gain=5 / 3, bounded=True),
-    "relu": Activation(torch.relu, _relu, gain=math.sqrt(2)),
-    "softplus": Activation(functional.softplus, _softplus, gain=math.sqrt(2)),
-    "silu": Activation(functional.silu, _silu, gain=math.sqrt(2)),
-}
+from skcae._core.activations import ACTIVATIONS
 
 
 @dataclass(slots=True)
@@ -115,9 +25,9 @@ class Layer:
         The same memory.
     inputs : Tensor of shape (n, n_in)
     preactivations, outputs : Tensor of shape (n, n_out)
-    slope : Tensor of shape (n, n_out) or None
-        None stands for 1 everywhere.
-    curvature : callable or None
+    derivative : Tensor of shape (n, n_out) or None
+        Of the activation; None stands for 1 everywhere.
+    second_derivative : callable or None
         Returns a Tensor of shape (n, n_out); None stands for 0 everywhere.
     """
 
@@ -126,8 +36,8 @@ class Layer:
     inputs: Tensor
     preactivations: Tensor
     outputs: Tensor
-    slope: Tensor | None
-    curvature: Callable[[], Tensor] | None
+    derivative: Tensor | None
+    second_derivative: Callable[[], Tensor] | None
 
     def rows(self, start, stop):
         """The same layer for a slice of the rows."""
@@ -137,14 +47,9 @@ class Layer:
             self.inputs[start:stop],
             self.preactivations[start:stop],
             self.outputs[start:stop],
-            None if self.slope is None else self.slope[start:stop],
-            self.curvature and (lambda: self.curvature()[start:stop]),
+            None if self.derivative is None else self.derivative[start:stop],
+            self.second_derivative and (lambda: self.second_derivative()[start:stop]),
         )
-
-
-def times(tensor, slope):
-    """``tensor * slope``, where a slope of None stands for 1 everywhere."""
-    return tensor if slope is None else tensor * slope
 
 
 class Network:
@@ -178,7 +83,9 @@ class Network:
         self.activations = [ACTIVATIONS[name] for name in activations]
         self.tied = tied
         if parameters is None:
-            parameters = torch.zeros(self._n_weights() + sum(widths[1:]))
+            parameters = torch.zeros(
+                self._n_weights() + sum(widths[1:]), dtype=torch.float32, device="cpu"
+            )
         self.parameters = parameters
         self.weights, self.biases = self.views(parameters)
         self.transposed = [weight.T for weight in self.weights]
@@ -273,10 +180,8 @@ class Network:
             self.weights, self.transposed, self.biases, self.activations, strict=True
         ):
             z = torch.addmm(bias, signal, transposed)
-            outputs, slope, curvature = activation.bend(z)
-            layers.append(
-                Layer(weight, transposed, signal, z, outputs, slope, curvature)
-            )
+            outputs, *derivatives = activation.derivatives(z)
+            layers.append(Layer(weight, transposed, signal, z, outputs, *derivatives))
             signal = outputs
         return layers
 

@@ -1,0 +1,1 @@
+"""Questions that tutorials on contractive autoencoders raise, one command each."""

@@ -1,0 +1,150 @@
+"""What is kept of a trained network, in numpy arrays and plain Python.
+
+It pickles anywhere, remembers no device, and says which format it has.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+
+import numpy as np
+import torch
+
+from skcae._core import threads
+from skcae._core.batches import map_blocks
+from skcae._core.losses import LOSSES
+from skcae._core.network import Network
+
+# Raise it when a field comes, goes or changes its meaning, and say in
+# :func:`_upgraded` what an older state has in its place.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, and what training needs to go on with it.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Widths of the encoder, from the columns to the code.
+    activations : tuple of str
+        One name per layer, encoder and decoder.
+    tied : bool
+    loss : str
+        Name of the loss that it was trained with.
+    weights : ndarray of shape (n_parameters,), float32
+        The network's flat buffer.
+    shift : ndarray of shape (n_features,), float64
+        Subtracted from the columns before the network and added behind it.
+    baseline_loss : float
+        Loss per cell that training counts in, see :class:`~.training.Trainer`.
+    epochs : int
+        Epochs trained.
+    rate_factor : float
+        What recovery multiplies the learning rate by.
+    optimizer : dict of ndarray
+        Adam's moments and number of steps.
+    generator : ndarray of uint8
+        State of the random numbers.
+    """
+
+    sizes: tuple
+    activations: tuple
+    tied: bool
+    loss: str
+    weights: np.ndarray = field(repr=False)
+    shift: np.ndarray = field(repr=False)
+    baseline_loss: float
+    epochs: int
+    rate_factor: float
+    optimizer: dict = field(repr=False)
+    generator: np.ndarray = field(repr=False)
+
+    def network(self):
+        """The network as it was trained, for rows less ``shift``, in float32."""
+        weights = torch.from_numpy(self.weights.copy())
+        return Network(self.sizes, self.activations, self.tied, weights)
+
+    def network_on_rows(self, device):
+        """The network in float64, for rows as they are.
+
+        Parameters
+        ----------
+        device : torch.device
+        """
+        with threads.one():
+            network = self.network().to(device, torch.float64)
+            shift = torch.from_numpy(self.shift.copy()).to(device)
+            network.biases[0].sub_(network.weights[0] @ shift)
+            network.biases[-1].add_(shift)
+        return network
+
+    def map(self, function, X, device, copies=1):
+        """Apply ``function(network, rows)`` in float64, block by block.
+
+        Parameters
+        ----------
+        function : callable
+            Returns a tensor with one entry a row.
+        X : ndarray of shape (n_samples, n_columns)
+        device : torch.device
+        copies : int
+            Arrays as wide as the network that the function holds at once for one row.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, ...)
+        """
+        network = self.network_on_rows(device)
+        elements_per_row = copies * max(network.sizes)
+        return map_blocks(partial(function, network), X, elements_per_row, device)
+
+    def cell_losses(self, network, rows):
+        """Loss of each cell: what :meth:`map` takes, shape (n, n_features).
+
+        What overflows is infinite.
+        """
+        losses = LOSSES[self.loss].value(rows, *network.reconstruct(rows))
+        return losses.nan_to_num_(nan=math.inf, posinf=math.inf)
+
+    def scores(self, X, device):
+        """Minus the mean loss of each row, shape (n_samples,)."""
+
+        def row_losses(network, rows):
+            return self.cell_losses(network, rows).mean(1)
+
+        return -self.map(row_losses, X, device)
+
+    def to_state(self):
+        """A dict of arrays and plain Python that says its format."""
+        state = asdict(self)
+        state["sizes"], state["activations"] = list(self.sizes), list(self.activations)
+        return {"format": FORMAT, **state}
+
+    @classmethod
+    def from_state(cls, state):
+        """Read what :meth:`to_state` gave, in this or an older format.
+
+        Raises
+        ------
+        ValueError
+            If it has no format that this version reads.
+        """
+        state = _upgraded(dict(state))
+        state["sizes"] = tuple(map(int, state["sizes"]))
+        state["activations"] = tuple(state["activations"])
+        return cls(**state)
+
+
+def _upgraded(state):
+    """The fields of this format, from a state of this or an older one."""
+    found = state.pop("format", None)
+    names = {field.name for field in fields(Checkpoint)}
+    if found != FORMAT or set(state) != names:
+        raise ValueError(
+            f"This model was saved in format {found!r}, but this version of skcae "
+            f"reads format {FORMAT}. Load it with the version that saved it, or fit it "
+            "again."
+        )
+    return state

@@ -1,0 +1,329 @@
+"""From a table and parameters to a checkpoint: a whole fit, or one pass more."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from skcae._checks import resolve_device
+from skcae._core import penalties, threads
+from skcae._core.batches import Rows, map_blocks
+from skcae._core.checkpoint import Checkpoint
+from skcae._core.losses import LOSSES
+from skcae._core.network import Network
+from skcae._core.objective import Objective, mean_of_least
+from skcae._core.training import Trainer, TrainingDivergedError
+
+_CPU = torch.device("cpu")
+# Rows that the initial biases are computed from.
+_SAMPLE_ROWS = 1024
+# Rows of a table that is worth a second network for its threshold. Fewer leave nothing
+# to set aside; more cannot be learnt by heart, and take longer.
+_SMALL_TABLE = range(30, 1000)
+
+
+def inference_device(device):
+    """The torch.device to use a model on that was trained on ``device``.
+
+    It is the CPU where the device does not exist, and where it has no float64.
+    """
+    device = resolve_device(device, or_cpu=True)
+    return _CPU if device.type == "mps" else device
+
+
+class Fitted(NamedTuple):
+    """What a fit leaves.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    history : dict of list of float
+        One entry for each epoch of this fit.
+    penalty_method : str
+        Name of the penalty that was used.
+    converged : bool
+        Whether training ended because nothing improved any more.
+    varies : bool
+        Whether the columns vary, by more than rounding.
+    """
+
+    checkpoint: Checkpoint
+    history: dict
+    penalty_method: str
+    converged: bool
+    varies: bool
+
+
+@threads.one()
+def fit(X, parameters, warm=None, on_epoch=None, *, seed=None):
+    """Train for up to ``max_iter`` epochs, with a new optimiser.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    parameters : ContractiveAutoencoder
+        Only its parameters are read. They have been checked.
+    warm : Checkpoint, optional
+        Whose weights to start from, instead of new ones.
+    on_epoch : callable, optional
+        Called with the history after every epoch.
+    seed : int, optional
+        In place of ``random_state``.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ValueError
+        If ``warm`` is of another network than the parameters describe, or the device
+        does not exist.
+    TrainingDivergedError
+    """
+    if seed is None:
+        seed = _draw_seed(parameters.random_state)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    centre = _centre(X, parameters)
+    baseline_loss, varies = _baseline_loss(X, centre, parameters)
+    if warm is None:
+        shift = _shift(centre, X.dtype, parameters)
+        network = _new_network(X, centre, shift, parameters, generator)
+    else:
+        shift = warm.shift
+        network = _same_network(warm, parameters, X.shape[1])
+    session = _Session(parameters, network, shift)
+    training, validation = _split(X, session, generator)
+    trainer = session.trainer(
+        len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
+    )
+    converged = trainer.run(training, validation, on_epoch)
+    return session.fitted(trainer, generator, converged, varies)
+
+
+@threads.one()
+def update(X, parameters, checkpoint=None):
+    """Train for one pass over the rows, from where the checkpoint was taken.
+
+    Parameters
+    ----------
+    X, parameters
+        As in :func:`fit`.
+    checkpoint : Checkpoint, optional
+        None for a new network.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ValueError, TrainingDivergedError
+        As in :func:`fit`.
+    """
+    generator = torch.Generator("cpu")
+    centre = _centre(X, parameters)
+    baseline_loss, varies = _baseline_loss(X, centre, parameters)
+    if checkpoint is None:
+        generator.manual_seed(_draw_seed(parameters.random_state))
+        shift = _shift(centre, X.dtype, parameters)
+        network = _new_network(X, centre, shift, parameters, generator)
+        progress = {}
+    else:
+        generator.set_state(torch.from_numpy(checkpoint.generator.copy()))
+        shift, baseline_loss = checkpoint.shift, checkpoint.baseline_loss
+        network = _same_network(checkpoint, parameters, X.shape[1])
+        progress = {
+            "epochs": checkpoint.epochs,
+            "optimizer": checkpoint.optimizer,
+            "rate_factor": checkpoint.rate_factor,
+        }
+    session = _Session(parameters, network, shift)
+    trainer = session.trainer(len(X), baseline_loss, generator, **progress)
+    trainer.run_once(Rows(X, shift, session.device))
+    return session.fitted(trainer, generator, False, varies)
+
+
+class _Session:
+    """A network on its device, while it is trained by parameters."""
+
+    def __init__(self, parameters, network, shift):
+        self.parameters = parameters
+        self.shift = shift
+        self.device = resolve_device(parameters.device)
+        self.network = network.to(self.device, torch.float32)
+        depth = network.depth * (1 if parameters.penalty == "encoder" else 2)
+        widths = [network.sizes[0], *(n_out for n_out, _ in network.shapes)]
+        self.penalty_method = penalties.choose(
+            parameters.penalty_method,
+            network.activations[:depth],
+            widths[: depth + 1],
+        )
+        self._objective = Objective(
+            self.network,
+            LOSSES[parameters.loss],
+            penalties.PENALTIES[self.penalty_method],
+            depth,
+            noise_std=float(parameters.noise_std),
+            trim_fraction=float(parameters.trim_fraction),
+        )
+
+    def trainer(self, n_samples, baseline_loss, generator, **progress):
+        batch_size = self.parameters.batch_size
+        if batch_size == "auto":
+            batch_size = min(256, max(16, n_samples // 16))
+        batch_size = min(int(batch_size), n_samples)
+        return Trainer(
+            self._objective,
+            self.parameters,
+            batch_size,
+            baseline_loss,
+            generator,
+            **progress,
+        )
+
+    def fitted(self, trainer, generator, converged, varies):
+        network = self.network
+        checkpoint = Checkpoint(
+            sizes=network.sizes,
+            activations=network.activation_names,
+            tied=network.tied,
+            loss=self.parameters.loss,
+            weights=network.parameters.cpu().numpy(),
+            shift=self.shift,
+            baseline_loss=trainer.baseline_loss,
+            epochs=trainer.epochs,
+            rate_factor=trainer.rate_factor,
+            optimizer=trainer.optimizer,
+            generator=generator.get_state().numpy(),
+        )
+        return Fitted(
+            checkpoint, trainer.history, self.penalty_method, converged, varies
+        )
+
+
+def unseen_scores(X, parameters):
+    """Scores of a third of a small table, by a network trained on the others.
+
+    Parameters
+    ----------
+    X, parameters
+        As in :func:`fit`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples // 3,) or None
+        None if the table is not small, or if this network's training diverges.
+    """
+    if len(X) not in _SMALL_TABLE:
+        return None
+    shuffled = np.random.RandomState(0).permutation(X)
+    unseen, trained = np.split(shuffled, [len(X) // 3])
+    try:
+        checkpoint = fit(trained, parameters, seed=_draw_seed(0)).checkpoint
+    except TrainingDivergedError:
+        return None
+    return checkpoint.scores(unseen, inference_device(parameters.device))
+
+
+def _draw_seed(random_state):
+    """Draw an int from what ``random_state`` stands for.
+
+    None draws from the system, not from numpy's global state.
+    """
+    if random_state is None:
+        random_state = np.random.RandomState()
+    return check_random_state(random_state).randint(2**31)
+
+
+def _architecture(parameters, n_features):
+    """Sizes, activations and tying of the network that the parameters describe."""
+    hidden = tuple(map(int, parameters.hidden_layer_sizes))
+    code = parameters.code_activation or parameters.activation
+    if parameters.code_activation is None and code == "relu":
+        code = "silu"  # no unit of the code may die
+    decoder = parameters.decoder_activation or parameters.activation
+    sizes = (n_features, *hidden, int(parameters.n_components))
+    activations = (
+        *[parameters.activation] * len(hidden),
+        code,
+        *[decoder] * len(hidden),
+        parameters.output_activation,
+    )
+    return sizes, activations, bool(parameters.tied_weights)
+
+
+def _new_network(X, centre, shift, parameters, generator):
+    network = Network(*_architecture(parameters, X.shape[1]))
+    sample = torch.randperm(len(X), generator=generator, device="cpu")[:_SAMPLE_ROWS]
+    baseline = torch.from_numpy(centre - shift).to(torch.float32)
+    network.initialise(generator, Rows(X, shift, _CPU).take(sample), baseline)
+    return network
+
+
+def _same_network(checkpoint, parameters, n_features):
+    wanted = _architecture(parameters, n_features)
+    found = checkpoint.sizes, checkpoint.activations, checkpoint.tied
+    changes = [
+        f"{name} {old} to {new}"
+        for name, old, new in zip(
+            ("sizes", "activations", "tied_weights"), found, wanted, strict=True
+        )
+        if old != new
+    ]
+    if changes:
+        raise ValueError(
+            f"Training cannot go on with another network ({', '.join(changes)}): "
+            "set n_components, hidden_layer_sizes, the activations and tied_weights "
+            "back, or fit anew with warm_start=False."
+        )
+    return checkpoint.network()
+
+
+def _centre(X, parameters):
+    if parameters.trim_fraction and parameters.output_activation != "sigmoid":
+        # rows that are left out may lie so far away that they decide the means
+        return np.median(X, axis=0).astype(np.float64)
+    return X.mean(axis=0, dtype=np.float64)
+
+
+def _baseline_loss(X, centre, parameters):
+    """Loss per cell that training counts in, and whether the columns vary.
+
+    It is the loss of the column means, or the mean square of a table that does not
+    vary.
+    """
+    constant, loss = torch.from_numpy(centre), LOSSES[parameters.loss]
+
+    def losses(rows):
+        return loss.of_constant(rows, constant).mean(1)
+
+    by_row = map_blocks(losses, X, X.shape[1], _CPU)
+    means_loss = mean_of_least(by_row, parameters.trim_fraction)
+    mean_square = float(np.mean(centre**2))
+    varies = means_loss > loss.negligible(mean_square)
+    return means_loss if varies else mean_square or 1.0, varies
+
+
+def _shift(centre, dtype, parameters):
+    """What the network subtracts from its inputs and adds to its outputs.
+
+    Centred columns train better and lose nothing to float32, whatever their
+    offsets. The outputs of a sigmoid cannot be shifted.
+    """
+    if parameters.output_activation == "sigmoid":
+        return np.zeros_like(centre)
+    return centre.astype(dtype).astype(np.float64)
+
+
+def _split(X, session, generator):
+    """Rows to train on and, for early stopping, rows to watch."""
+    parameters, shift, device = session.parameters, session.shift, session.device
+    if not parameters.early_stopping:
+        return Rows(X, shift, device), None
+    n_validation = max(1, round(parameters.validation_fraction * len(X)))
+    n_validation = min(n_validation, len(X) - 1)
+    order = torch.randperm(len(X), generator=generator, device="cpu").numpy()
+    watched, trained = np.split(order, [n_validation])
+    return Rows(X, shift, device, trained), Rows(X, shift, device, watched)
