@@ -557,6 +557,18 @@ def test_categories_of_rows_loaded_apart_may_differ(dtype, mixed, staff):
     assert explanation["direction"]["job"].iloc[0] == "unusual"
 
 
+def test_numbers_stay_numbers_beside_categories_of_numbers():
+    class Seen(Distance):
+        def score_samples(self, X):
+            assert all(dtype.kind in "if" or len(X) == 20 for dtype in X.dtypes)
+            return super().score_samples(X)
+
+    X = pd.DataFrame({"a": [3, 4], "b": [3.5, 4.5]})
+    normal = pd.DataFrame({"a": [1, 2] * 10, "b": [1.5, 2.5] * 10})
+    explanation = explain(Seen(), X, normal.astype("category"))
+    pd.testing.assert_frame_equal(explanation, explain(Distance(), X, normal))
+
+
 class LikesC:
     """Scores best what is "c" in the first column; notes the types that it saw."""
 
