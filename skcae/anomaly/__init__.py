@@ -4,17 +4,17 @@ All of it asks for scores alone, of rows as the caller has them, and so holds be
 any preprocessing and for several models at once.
 """
 
-from skcae.anomaly._calibration import conformal_threshold, p_values
+from skcae.anomaly._calibration import p_values, threshold
 from skcae.anomaly._detector import AnomalyDetector
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._neighbors import NeighborDistance
-from skcae.anomaly._scores import geometric_mean_score
+from skcae.anomaly._scores import mean_score
 
 __all__ = [
     "AnomalyDetector",
     "NeighborDistance",
-    "conformal_threshold",
+    "threshold",
     "explain",
-    "geometric_mean_score",
+    "mean_score",
     "p_values",
 ]

@@ -22,7 +22,7 @@ def p_values(estimator, X, X_calibration):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         Rows to test, as ``score_samples`` takes them; may be none.
     X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
@@ -51,7 +51,7 @@ def p_values(estimator, X, X_calibration):
     return pd.Series(p, index=index_of(X, len(p)), name="p_value")
 
 
-def conformal_threshold(estimator, X_calibration, rate=0.01):
+def threshold(estimator, X_calibration, rate=0.01):
     """Score below which a normal row comes at a given rate, at most.
 
     Assign it to ``offset_``, of the last step in a Pipeline: no refit is needed, and
@@ -61,7 +61,7 @@ def conformal_threshold(estimator, X_calibration, rate=0.01):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
         Normal rows that neither training nor early stopping has seen, at least
         ``1 / rate - 1``.
@@ -110,7 +110,7 @@ def p_values_of_scores(scores, calibration):
 
 
 def threshold_of_scores(calibration, rate):
-    """Threshold for scores at a rate, see :func:`conformal_threshold`.
+    """Threshold for scores at a rate, see :func:`threshold`.
 
     Parameters
     ----------
