@@ -97,7 +97,7 @@ class ContractiveAutoencoder(
         Share of the training rows to leave out, the farthest from their neighbours: the
         share of anomalies among them, if there are any. It measures the distance to 3 %
         of the rows. So a group of 5 % of them, which may be normal, is kept, and so is
-        a group of as many anomalies that are alike. :meth:`partial_fit` leaves out none.
+        a group of as many anomalies that are alike. :meth:`partial_fit` keeps all.
     learning_rate_init : float, default=0.001
         Learning rate of Adam. Recovery may lower it, see ``history_``.
     batch_size : int or "auto", default="auto"

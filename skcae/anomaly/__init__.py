@@ -1,6 +1,6 @@
-"""What a score means: its reasons, its p-value, a threshold for an error rate.
+"""A detector of anomalies, and what a score means: reasons, p-value, threshold.
 
-All of it asks for scores alone, of rows as the caller has them, and so holds behind
+The functions ask for scores alone, of rows as the caller has them, and so hold behind
 any preprocessing and for several models at once.
 """
 
@@ -13,8 +13,8 @@ from skcae.anomaly._scores import mean_score
 __all__ = [
     "AnomalyDetector",
     "NeighborDistance",
-    "threshold",
     "explain",
     "mean_score",
     "p_values",
+    "threshold",
 ]
