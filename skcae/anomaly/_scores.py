@@ -55,12 +55,17 @@ def scores_of(estimator, X):
     scores : ndarray of shape (n_samples,)
         In float64. A score that is no number is -inf: it overflowed.
     """
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    if n_rows == 0:
+    if _has_no_rows(X):
         return np.empty(0)
     if isinstance(estimator, list | tuple):
         return mean_score(estimator, X)
     return _own_scores(estimator, X)
+
+
+def _has_no_rows(X):
+    if hasattr(X, "shape"):
+        return tuple(X.shape[:1]) == (0,)
+    return hasattr(X, "__len__") and len(X) == 0
 
 
 def _own_scores(model, X):

@@ -1,8 +1,10 @@
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
-from surface import draw, scaled_autoencoder
+from surface import draw
 
 from skcae.anomaly import p_values, threshold
 
@@ -83,8 +85,8 @@ def test_no_rows_have_no_p_values(model, rng):
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.29, 0.5])
-def test_threshold_flags_what_has_small_p_values(rng, rate):
-    model = scaled_autoencoder().fit(draw(rng, 500))
+def test_threshold_flags_what_has_small_p_values(model, rng, rate):
+    model = deepcopy(model)
     calibration, rows = draw(rng, 99), draw(rng, 5000)
     coefs = model[-1].coefs_[0].copy()
     model[-1].offset_ = threshold(model, calibration, rate)
