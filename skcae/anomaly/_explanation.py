@@ -30,7 +30,7 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X : table of shape (n_samples, n_features)
         Rows to explain, as ``score_samples`` takes them; may be none. A DataFrame of
         pandas or polars, a Table of pyarrow, a 2D array, a sparse matrix or a list of
