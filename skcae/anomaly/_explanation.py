@@ -15,8 +15,9 @@ from skcae.anomaly._tables import as_tables
 _MIN_NORMAL_ROWS = 20
 # Cells of the rows that are scored at once.
 _BLOCK_CELLS = 2**22
-# Share of an error that it may differ by from batch to batch.
-_ROUNDING = 1e-8
+# Share of an error that it may differ by from batch to batch: distances to nearest
+# neighbours differ by 1e-7.
+_ROUNDING = 1e-6
 
 
 def explain(estimator, X, X_normal=None, *, n_values=10):
@@ -54,7 +55,8 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
         that is said of one row, to sort by its "contribution".
 
         - "contribution": how much of the row's error this cell adds, in units of the
-          median error of a row of ``X_normal``; 0 if no value is better, never less.
+          median error of a row of ``X_normal``; 0 if no value is better by more than
+          rounding.
         - "direction": "too low" or "too high", next to the expected value;
           "unusual" if one of both is missing or has no order; "" if no value is
           better.

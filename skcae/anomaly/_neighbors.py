@@ -11,6 +11,8 @@ from skcae._pipeline import Inputs, spread
 
 # Of the spread of reconstructions: distances below tell nothing apart.
 _RESOLUTION = 1e-3
+# Squares of larger numbers, or their sums, are beyond the range.
+_LARGEST_VALUE = 1e150
 
 
 class NeighborDistance(BaseEstimator):
@@ -88,7 +90,7 @@ class NeighborDistance(BaseEstimator):
         estimator = _fitted(self.estimator, X)
         rows = _reconstructions(estimator, X)
         check_count("n_neighbors", self.n_neighbors, len(rows))
-        if not np.isfinite(rows).all():
+        if not _is_within(rows).all():
             raise ValueError(
                 "X has rows whose reconstructions are beyond the range of numbers, "
                 "near to nothing: leave them out."
@@ -117,12 +119,10 @@ class NeighborDistance(BaseEstimator):
         check_is_fitted(self)
         rows = _reconstructions(self.estimator_, X)
         scores = np.full(len(rows), -np.inf)
-        is_finite = np.isfinite(rows).all(axis=1)
-        if is_finite.any():
-            with np.errstate(over="ignore", invalid="ignore"):
-                distances = self._tree.kneighbors(rows[is_finite])[0].mean(axis=1)
-                squares = np.maximum(distances, self.resolution_) ** 2
-            scores[is_finite] = np.where(np.isnan(squares), -np.inf, -squares)
+        is_within = _is_within(rows)
+        if is_within.any():
+            distances = self._tree.kneighbors(rows[is_within])[0].mean(axis=1)
+            scores[is_within] = -(np.maximum(distances, self.resolution_) ** 2)
         return scores / rows.shape[1]
 
     def _grow_tree(self):
@@ -157,3 +157,7 @@ def _reconstructions(estimator, X):
     if is_finite.any():
         rows[is_finite] = inputs.autoencoder.inverse_transform(codes[is_finite])
     return rows
+
+
+def _is_within(rows):
+    return (np.abs(rows) <= _LARGEST_VALUE).all(axis=1)

@@ -287,8 +287,6 @@ class _Frame(_Table):
             new = [value for value in others.dropna().unique() if value not in known]
             column = column.cat.add_categories(new)
             others = others.astype(column.dtype)
-        elif isinstance(others.dtype, pd.CategoricalDtype):
-            others = pd.Series(np.asarray(others))
         return pd.concat([column, others], ignore_index=True)
 
     def replaced(self, positions, column_position, column):
@@ -375,7 +373,7 @@ class _Arrow(_Table):
             table = pyarrow.concat_tables(both, promote_options="permissive")
         except pyarrow.ArrowTypeError as error:
             raise self._type_error(position, column.type, others.type) from error
-        return table.unify_dictionaries().column(0)
+        return table.column(0)
 
     def replaced(self, positions, column_position, column):
         field = self._table.field(column_position).with_type(column.type)
