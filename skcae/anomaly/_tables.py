@@ -311,8 +311,7 @@ class _Frame(_Table):
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
             codes = column.cat.codes.to_numpy(dtype=float)
             return np.where(codes < 0, np.nan, codes)
-        is_plain = isinstance(dtype, np.dtype)
-        if is_plain or (dtype.kind in "biuf" and not column.hasnans):
+        if isinstance(dtype, np.dtype) or dtype.kind in "biuf":
             return column.to_numpy()
         return np.asarray(column, dtype=object)
 

@@ -342,6 +342,17 @@ def test_lists_and_arrays_go_together(rng):
         pd.testing.assert_frame_equal(got, wanted)
 
 
+def test_numbers_beside_texts_in_a_list_stay_numbers_beside_an_array():
+    class Squares:
+        def score_samples(self, X):
+            return -1.0 - np.array([row[0] for row in X], dtype=float) ** 2
+
+    normal = [[0.5, "a"], [2, "b"]] * 10
+    explanation = explain(Squares(), np.array([[3, "a"]], dtype=object), normal)
+    assert explanation["expected"].to_numpy().tolist() == [[0.5, "a"]]
+    assert list(explanation["direction"].loc[0]) == ["too high", ""]
+
+
 # No rows
 
 
@@ -544,6 +555,18 @@ def test_categories_of_rows_loaded_apart_may_differ(dtype, mixed, staff):
     )
     assert explanation["expected"]["job"].iloc[0] == "clerk"
     assert explanation["direction"]["job"].iloc[0] == "unusual"
+
+
+def test_numbers_stay_numbers_beside_categories_of_numbers():
+    class Seen(Distance):
+        def score_samples(self, X):
+            assert all(dtype.kind in "if" or len(X) == 20 for dtype in X.dtypes)
+            return super().score_samples(X)
+
+    X = pd.DataFrame({"a": [3, 4], "b": [3.5, 4.5]})
+    normal = pd.DataFrame({"a": [1, 2] * 10, "b": [1.5, 2.5] * 10})
+    explanation = explain(Seen(), X, normal.astype("category"))
+    pd.testing.assert_frame_equal(explanation, explain(Distance(), X, normal))
 
 
 class LikesC:
