@@ -9,6 +9,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ContractiveAutoencoder
 from skcae._advice import cure
+from skcae._checks import check_columns
 from skcae.metrics import denoising_score
 
 BAD = {
@@ -124,7 +125,12 @@ def test_score_that_overflows_is_an_outlier(rng):
     model = ContractiveAutoencoder(2, max_iter=2, random_state=0)
     model.fit(rng.normal(size=(30, 3)))
     with np.errstate(all="ignore"):
-        assert model.predict([[1.7e308] * 3, [-1.7e308] * 3]).tolist() == [-1, -1]
+        rows = np.array([[1.7e308] * 3, [-1.7e308] * 3, [0.0] * 3])
+        assert model.predict(rows).tolist() == [-1, -1, 1]
+        assert model.score_samples(rows)[:2].tolist() == [-np.inf, -np.inf]
+        assert model.decision_function(rows)[:2].tolist() == [-np.inf, -np.inf]
+        assert (model.feature_errors(rows)[:2] == np.inf).all()
+        assert model.score(rows) == -np.inf
 
 
 def test_bad_device_of_a_fitted_model_is_named(rng):
@@ -139,6 +145,28 @@ def test_column_beyond_float32_is_named(rng):
     X[4, 1] = 1e20
     with pytest.raises(ValueError, match="Column 1 .* float32"):
         ContractiveAutoencoder(2, max_iter=2).fit(X)
+
+
+def test_columns_may_reach_what_float32_can_square():
+    for sign in (-1, 1):
+        X = np.array([[0.0, 0.0], [1.0, sign * 1e15]])
+        check_columns(X, "squared_error", None)
+        with pytest.raises(ValueError, match="Column 1 .* float32"):
+            check_columns(1.01 * X, "squared_error", None)
+
+
+def test_failed_first_fit_leaves_nothing(rng):
+    X = pd.DataFrame(rng.normal(size=(20, 3)), columns=["a", "b", "c"])
+    for method in ("fit", "partial_fit"):
+        model = ContractiveAutoencoder(2, max_iter=2, learning_rate_init=1e30)
+        model.set_params(max_grad_norm=None, hidden_layer_sizes=(4,))
+        before = vars(model).copy()
+        with pytest.raises(ValueError, match="diverged"):
+            getattr(model, method)(1e10 * X)
+        assert vars(model) == before
+        with pytest.raises(ValueError, match="float32"):
+            getattr(model, method)(1e20 * X)
+        assert vars(model) == before
 
 
 def test_accepted_forms(rng):

@@ -82,6 +82,20 @@ def test_network_starts_centred_and_no_worse_than_the_means(sizes, name, tied):
     np.testing.assert_allclose(layers[-1].outputs.mean(0), rows.mean(0), rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_bounded_units_start_unsaturated_whatever_the_scale_of_the_columns(name, scale):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 6, generator=generator) * scale
+    network = Network((6, 20), [name, "identity"], False)
+    network.initialise(generator, rows, rows.mean(0))
+    derivative = network.forward(rows)[0].derivative
+    assert derivative.mean() > 0.4 * ACTIVATIONS[name].largest_derivative
+    # nor do tiny columns get weights that blow them up
+    gain = ACTIVATIONS[name].gain
+    assert network.weights[0].std() < 1.2 * gain * np.sqrt(2 / 26)
+
+
 def test_network_draws_from_its_generator_only():
     def parameters(seed):
         rows = torch.linspace(-1, 1, 60).view(10, 6)
