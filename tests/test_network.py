@@ -3,6 +3,7 @@ import pytest
 import torch
 from oracle import FUNCTIONS, random_network
 
+from skcae._core import activations
 from skcae._core.activations import ACTIVATIONS
 from skcae._core.network import Network
 
@@ -26,6 +27,17 @@ def test_derivatives_are_those_of_autograd(name):
         expected = torch.zeros_like(z)
     second = torch.zeros_like(z) if second is None else second()
     torch.testing.assert_close(second, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivatives_may_be_differentiated_after_a_fit(name):
+    # what inference mode made and a cache kept would be refused
+    activations._cached_constant.cache_clear()
+    z = torch.linspace(-1, 1, 5)
+    with torch.inference_mode():
+        expected = ACTIVATIONS[name].derivatives(z)[0]
+    value, *_ = ACTIVATIONS[name].derivatives(z.requires_grad_())
+    torch.testing.assert_close(value, expected)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
