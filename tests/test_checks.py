@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ContractiveAutoencoder
-from skcae._advice import cure
+from skcae._advice import cure, judge
 from skcae._checks import check_columns
 from skcae.metrics import denoising_score
 
@@ -223,3 +224,31 @@ def test_cure_names_what_is_at_work_only(rng):
     assert "weight_decay (now 10000)" in message(weight_decay=1e4)
     assert "noise_std (now 5)" in message(noise_std=5)
     assert "warm_start=False" in message(warm_start=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "varies", "said"),
+    [
+        (0.99, True, None),
+        (1.0, True, "The code has collapsed.* penalty"),
+        (1.005, True, "The code has collapsed.* penalty"),
+        # nothing to learn is nothing that collapses
+        (1.0, False, None),
+        (1.02, True, "worse than their column means, over all rows.* reconstruction"),
+        (1.49, False, "worse than their column means, over all rows.* reconstruction"),
+    ],
+)
+def test_models_are_judged_by_the_loss_of_the_column_means(loss, varies, said):
+    def judged():
+        judge(loss * 40, 40, varies, lambda term: f"Cure the {term}.")
+
+    if said is None:
+        judged()  # warnings are errors
+    else:
+        with pytest.warns(ConvergenceWarning, match=said):
+            judged()
+
+
+def test_models_far_worse_than_the_column_means_are_refused():
+    with pytest.raises(ValueError, match="worse than their column means"):
+        judge(1.51, 1.0, True, str)
