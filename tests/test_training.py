@@ -1,5 +1,6 @@
 import math
 import warnings
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -129,8 +130,9 @@ def test_seed_decides_on_the_noise_too(table):
             trainer.baseline_loss,
             torch.Generator().manual_seed(seed),
         )
-        trainer.run_once(rows)
-        return trainer.history["reconstruction"][0]
+        run(trainer, rows, rows, 1)
+        # of rows in their order: batches come in another one for every seed
+        return trainer.history["validation_loss"][0]
 
     assert first_error(0, 0.0) == pytest.approx(first_error(1, 0.0), rel=1e-5)
     assert first_error(0, 0.5) == pytest.approx(first_error(0, 0.5), rel=1e-5)
@@ -231,6 +233,15 @@ def test_stops_when_nothing_improves(table):
     trainer, rows = trainer_on(table, tol=1e9, n_iter_no_change=3, lam_warmup=4)
     run(trainer, rows, None, 100)
     # epoch 5 is the first at full λ; the three after it improve on nothing
+    assert trainer.epochs == 5 + 3
+
+
+def test_patience_reads_lam_as_training_does(table):
+    # the float next to a third is less than a third
+    trainer, rows = trainer_on(
+        table, lam=Fraction(1, 3), lam_warmup=4, tol=1e9, n_iter_no_change=3
+    )
+    run(trainer, rows, None, 20)
     assert trainer.epochs == 5 + 3
 
 
