@@ -9,9 +9,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skcae import ContractiveAutoencoder
-from skcae._core.training import Trainer
+from skcae._core.training import Trainer, TrainingDivergedError
 from skcae._fit import fit, update
-from skcae._threshold import auto_offset
+from skcae._threshold import auto_offset, quantile_offset
 
 
 @pytest.fixture
@@ -121,6 +121,13 @@ def test_best_weights_are_those_on_the_rows_set_aside(X, trainers):
     assert min(losses) < 0.5 * losses[0]
 
 
+def test_untrained_network_is_as_good_as_the_means_of_all_rows(X):
+    # sorted: the first rows are not like the others
+    fitted = fit(np.sort(X, axis=0), small(learning_rate_init=1e-30, max_iter=1))
+    unit = fitted.checkpoint.baseline_loss
+    assert fitted.history["reconstruction"][0] <= 1.011 * unit
+
+
 # The unit of the loss
 
 
@@ -132,6 +139,17 @@ def test_unit_is_the_loss_of_the_column_means(X):
     assert fitted.checkpoint.baseline_loss == pytest.approx(
         X.var(axis=0).mean(), rel=1e-5
     )
+
+
+def test_far_columns_in_float32_are_scored_as_they_were_trained(rng):
+    # float32 holds whole numbers only so far out, but their mean is none
+    X = (rng.integers(-50, 50, size=(5000, 3)) + 2**23 + 2).astype(np.float32)
+    model = small(learning_rate_init=1e-30, lam=0, max_iter=1)
+    fitted = fit(X, model)
+    variance = X.astype(float).var(axis=0).mean()
+    assert fitted.checkpoint.baseline_loss == pytest.approx(variance, rel=1e-6)
+    error = fitted.history["reconstruction"][0]
+    assert -model.fit(X).score(X) == pytest.approx(error, rel=1e-5)
 
 
 def test_unit_of_the_log_loss_is_the_entropy_that_means_lose(rng):
@@ -241,6 +259,13 @@ def test_another_fit_starts_from_the_weights_with_a_new_optimiser(X):
     np.testing.assert_array_equal(still.checkpoint.weights, first.weights)
 
 
+def test_converged_is_what_ended_by_itself(X):
+    model = small(tol=1e9, n_iter_no_change=1).fit(X)
+    assert (model.n_iter_, model.converged_) == (2, True)
+    assert not model.partial_fit(X).converged_
+    assert not model.set_params(max_iter=1).fit(X).converged_
+
+
 # Thresholds
 
 
@@ -250,6 +275,14 @@ def test_a_stream_has_a_threshold_without_the_optimism_of_a_fit(rng):
     scores = model.score_samples(X)
     assert auto_offset(scores) != auto_offset(scores, 4)
     assert model.offset_ == auto_offset(scores)
+
+
+def test_a_stream_after_a_fit_counts_the_rows_of_the_fit_in(X):
+    model = small(contamination=0.2).fit(X)
+    before = model.score_samples(X)
+    model.partial_fit(X[:5])
+    seen = np.r_[before, model.score_samples(X[:5])]
+    assert model.offset_ == quantile_offset(seen, 0.2)
 
 
 def test_optimism_counts_the_directions_that_the_code_can_keep(rng):
@@ -281,6 +314,21 @@ def test_second_network_is_trained_on_two_thirds_in_silence(X, trainers, capfd):
             verbose=0,
         ).fit(X)
     assert len(caught) == 1
+
+
+def test_a_second_network_that_diverges_is_done_without(X, monkeypatch):
+    run, calls = Trainer.run, []
+
+    def diverging(trainer, rows, validation, on_epoch=None):
+        calls.append(len(rows))
+        if len(calls) == 2:
+            raise TrainingDivergedError("reconstruction", 1)
+        return run(trainer, rows, validation, on_epoch)
+
+    monkeypatch.setattr(Trainer, "run", diverging)
+    model = small().fit(X)
+    assert calls == [90, 60]
+    assert model.offset_ == auto_offset(model.score_samples(X), 4)
 
 
 @pytest.mark.parametrize(("n", "n_networks"), [(29, 1), (30, 2), (999, 2), (1000, 1)])
