@@ -134,6 +134,18 @@ def test_score_that_overflows_is_an_outlier(rng):
         assert model.score(rows) == -np.inf
 
 
+def test_score_of_what_overflows_in_the_network_is_no_nan(rng):
+    # units of both signs are infinite, and their sum is no number
+    model = ContractiveAutoencoder(20, max_iter=2, random_state=0)
+    model.fit(rng.normal(size=(50, 30)))
+    rows = 1.7e308 * rng.choice([-1, 1], size=(10, 30))
+    with np.errstate(all="ignore"):
+        assert np.isnan(model.transform(rows)).any(axis=1).all()
+        assert (model.score_samples(rows) == -np.inf).all()
+        assert (model.predict(rows) == -1).all()
+        assert (model.feature_errors(rows) == np.inf).all()
+
+
 def test_bad_device_of_a_fitted_model_is_named(rng):
     X = rng.normal(size=(30, 3))
     model = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(X)
