@@ -120,3 +120,26 @@ def test_log_loss_of_a_perfect_constant_is_zero():
         atol=1e-12,
     )
     assert (LOSSES["log_loss"].of_constant(rows, rows[0] * 0.9) > 0).all()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.25, 0.999])
+def test_log_loss_of_a_constant_is_the_cross_entropy_less_the_entropy(share):
+    rows = torch.tensor([[0.0], [1.0], [0.001], [0.7]], dtype=torch.float64)
+    constant = torch.tensor([share], dtype=torch.float64)
+    cross = -rows * constant.log() - (1 - rows) * (1 - constant).log()
+    entropy = torch.special.entr(rows) + torch.special.entr(1 - rows)
+    torch.testing.assert_close(
+        LOSSES["log_loss"].of_constant(rows, constant),
+        cross - entropy,
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_log_loss_of_a_constant_at_the_edge_is_finite(share):
+    constant = torch.tensor([share], dtype=torch.float64)
+    rows = torch.tensor([[share], [0.5]], dtype=torch.float64)
+    losses = LOSSES["log_loss"].of_constant(rows, constant)
+    assert losses.isfinite().all()
+    assert losses[0] < 1e-5 < 1 < losses[1]

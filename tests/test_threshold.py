@@ -68,6 +68,34 @@ def test_optimism_is_that_of_a_linear_fit(rng):
     assert training_optimism(10, 10_000) == 4
 
 
+def test_the_more_directions_a_code_keeps_the_fewer_rows_are_flagged(rng):
+    scores = -np.exp(rng.standard_t(4, size=2000))
+    flagged = [np.sum(scores < auto_offset(scores, k)) for k in (0, 200, 1000)]
+    assert flagged == sorted(flagged, reverse=True)
+    assert len(set(flagged)) == 3
+    # the errors count as if they were larger by the optimism
+    low, high = np.quantile(np.log(-scores), [0.25, 0.75])
+    fence = np.exp(high + 1.5 * (high - low)) / (1 - 200 / 2000) ** 2
+    assert flagged[1] == np.sum(-scores > fence)
+
+
+def test_thresholds_lie_midway_between_two_scores():
+    scores = -np.array([3.0, 1.0, 10.0, 2.0])
+    assert quantile_offset(scores, 0.25) == -6.5
+    assert quantile_offset(scores, 0.5) == -2.5
+    scores = -np.array([*np.linspace(0.5, 1.5, 21), 30.0, 40.0])
+    assert auto_offset(scores) == -(30 + 1.5) / 2
+
+
+def test_thresholds_leave_the_scores_as_they_were(rng):
+    scores, unseen = -rng.chisquare(5, size=(2, 100))
+    before = scores.copy(), unseen.copy()
+    auto_offset(scores)
+    auto_offset(scores, 3, unseen)
+    quantile_offset(scores, 0.1)
+    np.testing.assert_array_equal((scores, unseen), before)
+
+
 def test_unseen_rows_say_where_new_ones_will_lie(rng):
     shares = []
     for _ in range(200):
