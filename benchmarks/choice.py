@@ -56,7 +56,8 @@ def choose(seed):
 def main():
     """Print one line a split, and the mean ratio of errors."""
     ratios = [row["ratio"] for row in each_seed(__doc__, choose, n_seeds=5)]
-    print(f"mean ratio {np.mean(ratios):.2f}, standard error {sem(ratios):.2f}")
+    if len(ratios) > 1:
+        print(f"mean ratio {np.mean(ratios):.2f}, standard error {sem(ratios):.2f}")
 
 
 if __name__ == "__main__":

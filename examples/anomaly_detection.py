@@ -3,9 +3,9 @@ Score a table for anomalies
 ===========================
 
 An autoencoder that was trained on normal rows restores other rows badly, so its error
-tells anomalies apart. This example trains on healthy rows of the breast cancer table
-that scikit-learn ships, scores rows that training has not seen, healthy and malignant,
-and says which columns give the worst of them away.
+tells anomalies apart. This example trains on benign rows of the breast cancer table
+that scikit-learn ships. It then scores new rows, benign and malignant, and says which
+columns give the worst of them away.
 """
 
 # %%

@@ -49,11 +49,12 @@ print("\nSaved choose_lam_without_labels.png in this folder")
 # %%
 # Compare with λ = 0
 # ------------------
-# The chosen model restores images that no fold has seen better from noise than the
-# model without contraction. On clean images it is the other way round.
+# Held-out images come back from noise with a smaller error if the chosen model restores
+# them. Without noise, λ = 0 has the smaller error.
 #
-# A search over more than λ is a ``GridSearchCV`` with ``scoring=denoising_score`` and
-# ``refit=largest_lam_within_one_standard_error``, which is in ``skcae.metrics``, too.
+# To search over other parameters as well, give ``GridSearchCV`` two functions of
+# ``skcae.metrics``: ``scoring=denoising_score`` and
+# ``refit=largest_lam_within_one_standard_error``.
 print("\nError on held-out images: from noise, and from the image itself")
 for lam in (path.best_lam, 0):
     fitted = clone(model).set_params(contractiveautoencoder__lam=lam).fit(X_train)

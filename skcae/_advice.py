@@ -26,7 +26,7 @@ def cure(X, parameters, names, term="reconstruction"):
     cures = [
         f"lower {name} (now {getattr(parameters, name):g})"
         for name in ("learning_rate_init", "lam", "weight_decay", "noise_std")
-        if getattr(parameters, name) > 0
+        if getattr(parameters, name) not in (0, "auto")
     ]
     if term == "penalty" and parameters.lam > 0:
         cures.insert(0, cures.pop(1))

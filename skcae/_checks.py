@@ -41,6 +41,10 @@ def _is_real(value, low=0.0, *, above=False):
     return math.isfinite(value) and (value > low if above else value >= low)
 
 
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
+
+
 def _is_bool(value):
     return isinstance(value, bool | np.bool_)
 
@@ -90,7 +94,10 @@ _BOOL = _is_bool, "True or False"
 
 # name: (test, what it wants)
 _RULES = {
-    "n_components": (_WIDTH, f"an int from 1 to {_MOST_UNITS}"),
+    "n_components": (
+        lambda value: _is_auto(value) or _WIDTH(value),
+        f"'auto' or an int from 1 to {_MOST_UNITS}",
+    ),
     "hidden_layer_sizes": (
         lambda value: isinstance(value, tuple | list) and all(map(_WIDTH, value)),
         f"a tuple of ints from 1 to {_MOST_UNITS}, () for none",
@@ -104,7 +111,10 @@ _RULES = {
     "penalty": _one_of("encoder", "reconstruction"),
     "penalty_method": _one_of("auto", "exact", names=_estimates),
     "tied_weights": _BOOL,
-    "noise_std": _NON_NEGATIVE,
+    "noise_std": (
+        lambda value: _is_auto(value) or _is_real(value),
+        "'auto' or a finite number >= 0",
+    ),
     "trim_fraction": (
         lambda value: _is_real(value) and value < 1,
         "a number in [0, 1)",
@@ -114,7 +124,7 @@ _RULES = {
         "a finite number > 0",
     ),
     "batch_size": (
-        lambda value: _is_int(value) or (isinstance(value, str) and value == "auto"),
+        lambda value: _is_auto(value) or _is_int(value),
         "an int >= 1 or 'auto'",
     ),
     "max_iter": _POSITIVE_INT,
@@ -133,9 +143,7 @@ _RULES = {
     "lam_warmup": (lambda value: _is_int(value, 0), "an int >= 0"),
     "warm_start": _BOOL,
     "contamination": (
-        lambda value: (
-            (isinstance(value, str) and value == "auto") or _is_fraction(value, 0.5)
-        ),
+        lambda value: _is_auto(value) or _is_fraction(value, 0.5),
         "'auto' or a number in (0, 0.5]",
     ),
     "device": (_is_device, "'auto' or a torch device such as 'cpu' or 'cuda:1'"),

@@ -17,10 +17,10 @@ from skcae import _advice, _checks, _fit, export
 from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
-from skcae._core.objective import mean_of_least
 from skcae._core.training import TrainingDivergedError
 from skcae._progress import progress
 from skcae._threshold import auto_offset, quantile_offset
+from skcae._trim import untrimmed
 
 _CPU = torch.device("cpu")
 _DTYPES = [np.float64, np.float32]
@@ -46,8 +46,9 @@ class ContractiveAutoencoder(
 
     Parameters
     ----------
-    n_components : int, default=32
-        Units k of the code. May exceed the number of columns.
+    n_components : int or "auto", default="auto"
+        Units k of the code. May exceed the number of columns. "auto" is 32, or one less
+        than the columns where these are 6 or fewer.
     hidden_layer_sizes : tuple of int, default=(256,)
         Widths of the encoder's layers between the columns and the code; the
         decoder mirrors them. ``()`` is the network of Rifai et al.
@@ -86,20 +87,24 @@ class ContractiveAutoencoder(
         encoder may shrink and its decoder grow, which escapes the penalty
         without learning anything: then use ``weight_decay``, or
         ``penalty="reconstruction"``, which no such rescaling can lower.
-    noise_std : float, default=0
+    noise_std : float or "auto", default="auto"
         Standard deviation of Gaussian noise on the inputs in training, in units
         of the columns: a denoising autoencoder, alone (``lam=0``) or together
-        with λ. The Jacobian is then taken at the noisy row.
-    trim_fraction : float in [0, 1), default=0
-        Share of each batch, the worst reconstructed, that a step leaves out: for
-        training rows that hold anomalies, at least their share.
+        with λ. The Jacobian is then taken at the noisy row. "auto" is 0, or half of the
+        columns' root mean square deviation where these are 6 or fewer: so narrow a
+        table is copied otherwise.
+    trim_fraction : float in [0, 1), default=0.0
+        Share of the training rows to leave out, the farthest from their neighbours: the
+        share of anomalies among them, if there are any. It measures the distance to 3 %
+        of the rows. So a group of 5 % of them, which may be normal, is kept, and so is
+        a group of as many anomalies that are alike. :meth:`partial_fit` keeps all.
     learning_rate_init : float, default=0.001
         Learning rate of Adam. Recovery may lower it, see ``history_``.
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Epochs at most. Reaching it is no cause for a warning.
-    tol : float, default=1e-3
+    tol : float, default=1e-5
         The loss has to fall by this share of the loss of the column means to
         count as an improvement.
     n_iter_no_change : int, default=10
@@ -226,7 +231,7 @@ class ContractiveAutoencoder(
 
     def __init__(
         self,
-        n_components=32,
+        n_components="auto",
         *,
         hidden_layer_sizes=(256,),
         activation="relu",
@@ -238,12 +243,12 @@ class ContractiveAutoencoder(
         penalty="encoder",
         penalty_method="auto",
         tied_weights=True,
-        noise_std=0.0,
+        noise_std="auto",
         trim_fraction=0.0,
         learning_rate_init=0.001,
         batch_size="auto",
-        max_iter=200,
-        tol=1e-3,
+        max_iter=100,
+        tol=1e-5,
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
@@ -311,7 +316,8 @@ class ContractiveAutoencoder(
             left as it was.
         """
         warm = self.warm_start and self.__sklearn_is_fitted__()
-        X = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
+        everything = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
+        X = untrimmed(everything, self.trim_fraction)
         with (
             self._advised(X),
             progress(self.verbose, self.max_iter) as on_epoch,
@@ -325,10 +331,11 @@ class ContractiveAutoencoder(
             kept = min(self.n_components_, X.shape[1])
             self._set_offset(auto_offset(scores, kept, unseen))
         else:
-            self._set_offset(quantile_offset(scores, self.contamination))
+            of_all = scores if X is everything else self._score_rows(everything)
+            self._set_offset(quantile_offset(of_all, self.contamination))
         self._recent_scores = scores[-_REMEMBERED_SCORES:]
         _advice.judge(
-            mean_of_least(-scores, self.trim_fraction),
+            -scores.mean(),
             fitted.checkpoint.baseline_loss,
             fitted.varies,
             self._cure(X),

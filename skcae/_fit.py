@@ -1,5 +1,6 @@
 """From a table and parameters to a checkpoint: a whole fit, or one pass more."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from skcae._core.batches import Rows, map_blocks
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
-from skcae._core.objective import Objective, mean_of_least
+from skcae._core.objective import Objective
 from skcae._core.training import Trainer, TrainingDivergedError
 
 _CPU = torch.device("cpu")
@@ -21,6 +22,10 @@ _SAMPLE_ROWS = 1024
 # Rows of a table that is worth a second network for its threshold. Fewer leave nothing
 # to set aside; more cannot be learnt by heart, and take longer.
 _SMALL_TABLE = range(30, 1000)
+# Columns of a table that an autoencoder copies unless its code and noise prevent it.
+_NARROW = 6
+# Share of the columns' deviation.
+_NARROW_NOISE = 0.5
 
 
 def inference_device(device):
@@ -85,15 +90,16 @@ def fit(X, parameters, warm=None, on_epoch=None, *, seed=None):
     if seed is None:
         seed = _draw_seed(parameters.random_state)
     generator = torch.Generator("cpu").manual_seed(seed)
-    centre = _centre(X, parameters)
-    baseline_loss, varies = _baseline_loss(X, centre, parameters)
+    means = X.mean(axis=0, dtype=np.float64)
+    baseline_loss, varies = _baseline_loss(X, means, parameters)
     if warm is None:
-        shift = _shift(centre, X.dtype, parameters)
-        network = _new_network(X, centre, shift, parameters, generator)
+        shift = _shift(means, X.dtype, parameters)
+        network = _new_network(X, means, shift, parameters, generator)
     else:
         shift = warm.shift
         network = _same_network(warm, parameters, X.shape[1])
-    session = _Session(parameters, network, shift)
+    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, noise_std)
     training, validation = _split(X, session, generator)
     trainer = session.trainer(
         len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
@@ -123,12 +129,12 @@ def update(X, parameters, checkpoint=None):
         As in :func:`fit`.
     """
     generator = torch.Generator("cpu")
-    centre = _centre(X, parameters)
-    baseline_loss, varies = _baseline_loss(X, centre, parameters)
+    means = X.mean(axis=0, dtype=np.float64)
+    baseline_loss, varies = _baseline_loss(X, means, parameters)
     if checkpoint is None:
         generator.manual_seed(_draw_seed(parameters.random_state))
-        shift = _shift(centre, X.dtype, parameters)
-        network = _new_network(X, centre, shift, parameters, generator)
+        shift = _shift(means, X.dtype, parameters)
+        network = _new_network(X, means, shift, parameters, generator)
         progress = {}
     else:
         generator.set_state(torch.from_numpy(checkpoint.generator.copy()))
@@ -139,7 +145,8 @@ def update(X, parameters, checkpoint=None):
             "optimizer": checkpoint.optimizer,
             "rate_factor": checkpoint.rate_factor,
         }
-    session = _Session(parameters, network, shift)
+    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, noise_std)
     trainer = session.trainer(len(X), baseline_loss, generator, **progress)
     trainer.run_once(Rows(X, shift, session.device))
     return session.fitted(trainer, generator, False, varies)
@@ -148,7 +155,7 @@ def update(X, parameters, checkpoint=None):
 class _Session:
     """A network on its device, while it is trained by parameters."""
 
-    def __init__(self, parameters, network, shift):
+    def __init__(self, parameters, network, shift, noise_std):
         self.parameters = parameters
         self.shift = shift
         self.device = resolve_device(parameters.device)
@@ -165,8 +172,7 @@ class _Session:
             LOSSES[parameters.loss],
             penalties.PENALTIES[self.penalty_method],
             depth,
-            noise_std=float(parameters.noise_std),
-            trim_fraction=float(parameters.trim_fraction),
+            noise_std=noise_std,
         )
 
     def trainer(self, n_samples, baseline_loss, generator, **progress):
@@ -244,7 +250,10 @@ def _architecture(parameters, n_features):
     if parameters.code_activation is None and code == "relu":
         code = "silu"  # no unit of the code may die
     decoder = parameters.decoder_activation or parameters.activation
-    sizes = (n_features, *hidden, int(parameters.n_components))
+    n_components = parameters.n_components
+    if n_components == "auto":
+        n_components = 32 if n_features > _NARROW else max(1, n_features - 1)
+    sizes = (n_features, *hidden, int(n_components))
     activations = (
         *[parameters.activation] * len(hidden),
         code,
@@ -254,10 +263,10 @@ def _architecture(parameters, n_features):
     return sizes, activations, bool(parameters.tied_weights)
 
 
-def _new_network(X, centre, shift, parameters, generator):
+def _new_network(X, means, shift, parameters, generator):
     network = Network(*_architecture(parameters, X.shape[1]))
     sample = torch.randperm(len(X), generator=generator, device="cpu")[:_SAMPLE_ROWS]
-    baseline = torch.from_numpy(centre - shift).to(torch.float32)
+    baseline = torch.from_numpy(means - shift).to(torch.float32)
     network.initialise(generator, Rows(X, shift, _CPU).take(sample), baseline)
     return network
 
@@ -281,40 +290,41 @@ def _same_network(checkpoint, parameters, n_features):
     return checkpoint.network()
 
 
-def _centre(X, parameters):
-    if parameters.trim_fraction and parameters.output_activation != "sigmoid":
-        # rows that are left out may lie so far away that they decide the means
-        return np.median(X, axis=0).astype(np.float64)
-    return X.mean(axis=0, dtype=np.float64)
-
-
-def _baseline_loss(X, centre, parameters):
+def _baseline_loss(X, means, parameters):
     """Loss per cell that training counts in, and whether the columns vary.
 
     It is the loss of the column means, or the mean square of a table that does not
     vary.
     """
-    constant, loss = torch.from_numpy(centre), LOSSES[parameters.loss]
+    constant, loss = torch.from_numpy(means), LOSSES[parameters.loss]
 
     def losses(rows):
         return loss.of_constant(rows, constant).mean(1)
 
-    by_row = map_blocks(losses, X, X.shape[1], _CPU)
-    means_loss = mean_of_least(by_row, parameters.trim_fraction)
-    mean_square = float(np.mean(centre**2))
+    means_loss = float(map_blocks(losses, X, X.shape[1], _CPU).mean())
+    mean_square = float(np.mean(means**2))
     varies = means_loss > loss.negligible(mean_square)
     return means_loss if varies else mean_square or 1.0, varies
 
 
-def _shift(centre, dtype, parameters):
+def _noise_std(parameters, n_features, variance):
+    """Standard deviation of the noise; the variance is that of the mean column."""
+    if parameters.noise_std != "auto":
+        return float(parameters.noise_std)
+    if n_features > _NARROW or parameters.loss != "squared_error":
+        return 0.0
+    return _NARROW_NOISE * math.sqrt(variance)
+
+
+def _shift(means, dtype, parameters):
     """What the network subtracts from its inputs and adds to its outputs.
 
     Centred columns train better and lose nothing to float32, whatever their
     offsets. The outputs of a sigmoid cannot be shifted.
     """
     if parameters.output_activation == "sigmoid":
-        return np.zeros_like(centre)
-    return centre.astype(dtype).astype(np.float64)
+        return np.zeros_like(means)
+    return means.astype(dtype).astype(np.float64)
 
 
 def _split(X, session, generator):

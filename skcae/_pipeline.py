@@ -109,6 +109,11 @@ def flat_pipeline(estimator):
     return type(pipeline)(steps, memory=pipeline.memory, verbose=pipeline.verbose)
 
 
+def last_step(estimator):
+    """Return what an estimator ends in, out of all that wraps it."""
+    return _flat_steps(estimator)[0][-1][1]
+
+
 def reach(estimator, X):
     """Take rows through the steps before the autoencoder.
 

@@ -17,7 +17,7 @@ PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
     {"_core"},
-    {"_checks", "_threshold", "_progress", "_drawing", "export", "functional"},
+    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "export", "functional"},
     {"_advice"},
     {"_fit"},
     {"_estimator"},

@@ -316,6 +316,19 @@ def test_column_that_a_column_transformer_drops_is_nan_and_does_not_move(front):
         )
 
 
+def test_columns_that_one_selector_after_another_drops_are_nan():
+    X = table().assign(pressure=1013.0, noise=np.arange(60) % 2)
+    X.index = [f"row {i}" for i in range(60)]
+    keep = SelectKBest(lambda X, y: np.array([1, 1, 1, 0.0]), k=3)
+    steps = [VarianceThreshold(), MinMaxScaler(), keep, StandardScaler()]
+    model = make_pipeline(*steps, autoencoder()).fit(X, X["a"])
+    assert_pressure_is_dropped(model, X)
+    restored = reconstructed_columns(model, X)
+    assert restored.index.equals(X.index) and restored.columns.equals(X.columns)
+    assert restored.isna().all().tolist() == [False, False, False, True, True]
+    assert (score_field(model, X)["noise"] == 0).all()
+
+
 def test_step_that_was_searched_for_is_undone():
     X = table().assign(pressure=1013.0)
     searched = search(columns_of(VarianceThreshold()))

@@ -11,25 +11,11 @@ J runs through and, by the second derivatives of their activations, through the 
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from skcae._core.losses import Loss
 from skcae._core.network import Network
 from skcae._core.penalties import Penalty
-
-
-def mean_of_least(losses, trim_fraction):
-    """Mean of an ndarray of losses but for the share of the largest."""
-    if trim_fraction == 0:
-        return float(losses.mean())
-    n_kept = n_untrimmed(len(losses), trim_fraction)
-    return float(np.partition(losses, n_kept - 1)[:n_kept].mean())
-
-
-def n_untrimmed(n_rows, trim_fraction):
-    """Rows that are left, at least one."""
-    return max(1, round((1 - trim_fraction) * n_rows))
 
 
 @dataclass
@@ -48,8 +34,6 @@ class Objective:
         Standard deviation of the Gaussian noise on the inputs. The
         reconstruction is compared with the clean row, and the Jacobian is
         taken at the noisy one.
-    trim_fraction : float
-        Share of the rows that :meth:`trimmed` leaves out.
     """
 
     network: Network
@@ -57,15 +41,6 @@ class Objective:
     penalty: Penalty
     penalty_depth: int
     noise_std: float = 0.0
-    trim_fraction: float = 0.0
-
-    def trimmed(self, rows):
-        """The rows but for the share with the largest losses."""
-        if self.trim_fraction == 0:
-            return rows
-        losses = self.loss.value(rows, *self.network.reconstruct(rows)).sum(1)
-        n_kept = n_untrimmed(len(rows), self.trim_fraction)
-        return rows[losses.topk(n_kept, largest=False).indices]
 
     def terms(self, rows, noise):
         """Sums over the rows of the loss and of the squared Jacobian norm."""

@@ -189,7 +189,7 @@ class Trainer:
         """Both terms of the present network on the sample."""
         # a stream of its own: what is only looked at must not change training
         noise = Noise(self._noise_seed, self._sample.device)
-        rows = self.objective.trimmed(self._sample)
+        rows = self._sample
         error, penalty = self.objective.terms(rows, noise)
         return {
             "reconstruction": float(error) / rows.numel(),
@@ -234,7 +234,6 @@ class Trainer:
         self._threads.pause()
         for batch in rows.shuffled(self.batch_size, self._generator):
             self._threads.step()
-            batch = self.objective.trimmed(batch)
             n_cells += batch.numel()
             gradient.zero_()
             error, penalty = self.objective.gradient(
@@ -275,7 +274,6 @@ class Trainer:
         noise = Noise(self._noise_seed, self._weights.device)
         total, n_cells = 0.0, 0
         for batch in rows.in_order(self.batch_size):
-            batch = self.objective.trimmed(batch)
             error, penalty = self.objective.terms(batch, noise)
             total += float(error) + self.parameters.lam * float(penalty)
             n_cells += batch.numel()

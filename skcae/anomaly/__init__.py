@@ -1,20 +1,20 @@
-"""What a score means: its reasons, its p-value, a threshold for an error rate.
+"""A detector of anomalies, and what a score means: reasons, p-value, threshold.
 
-All of it asks for scores alone, of rows as the caller has them, and so holds behind
+The functions ask for scores alone, of rows as the caller has them, and so hold behind
 any preprocessing and for several models at once.
 """
 
-from skcae.anomaly._calibration import conformal_threshold, p_values
+from skcae.anomaly._calibration import p_values, threshold
 from skcae.anomaly._detector import AnomalyDetector
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._neighbors import NeighborDistance
-from skcae.anomaly._scores import geometric_mean_score
+from skcae.anomaly._scores import mean_score
 
 __all__ = [
     "AnomalyDetector",
     "NeighborDistance",
-    "conformal_threshold",
     "explain",
-    "geometric_mean_score",
+    "mean_score",
     "p_values",
+    "threshold",
 ]

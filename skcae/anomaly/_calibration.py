@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from skcae._checks import check_positive
-from skcae._pipeline import index_of
+from skcae._pipeline import index_of, last_step
 from skcae.anomaly._scores import scores_of
 
 
-def p_values(estimator, X, X_calibration):
+def p_values(estimator, X, X_calibration=None):
     r"""Chance of a normal row to score as low as each row does.
 
     Conformal p-values [1]_, :math:`(1 + \#\{i : s_i \le s\}) / (n + 1)` among the n
@@ -22,11 +22,12 @@ def p_values(estimator, X, X_calibration):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         Rows to test, as ``score_samples`` takes them; may be none.
-    X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
-        Normal rows that neither training nor early stopping has seen.
+    X_calibration : table of shape (n_calibration, n_features), default=None
+        Normal rows that neither training nor early stopping has seen. None for the
+        scores that an :class:`AnomalyDetector` at the end of the Pipeline has kept.
 
     Returns
     -------
@@ -46,12 +47,12 @@ def p_values(estimator, X, X_calibration):
     .. [2] Bates, S., Candès, E., Lei, L., Romano, Y., Sesia, M. (2023). Testing for
        outliers with conformal p-values. Annals of Statistics 51 (1).
     """
-    calibration = scores_of(estimator, X_calibration)
+    calibration = _calibration_scores(estimator, X_calibration)
     p = p_values_of_scores(scores_of(estimator, X), calibration)
     return pd.Series(p, index=index_of(X, len(p)), name="p_value")
 
 
-def conformal_threshold(estimator, X_calibration, rate=0.01):
+def threshold(estimator, X_calibration=None, rate=0.01):
     """Score below which a normal row comes at a given rate, at most.
 
     Assign it to ``offset_``, of the last step in a Pipeline: no refit is needed, and
@@ -61,10 +62,11 @@ def conformal_threshold(estimator, X_calibration, rate=0.01):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
-    X_calibration : {array-like, DataFrame} of shape (n_calibration, n_features)
+        Fitted; of a list, the :func:`mean_score` counts.
+    X_calibration : table of shape (n_calibration, n_features), default=None
         Normal rows that neither training nor early stopping has seen, at least
-        ``1 / rate - 1``.
+        ``1 / rate - 1``. None for the scores that an :class:`AnomalyDetector` at the
+        end of the Pipeline has kept.
     rate : float in (0, 1], default=0.01
         Share of normal rows to call outliers.
 
@@ -81,7 +83,19 @@ def conformal_threshold(estimator, X_calibration, rate=0.01):
         If there are too few rows for the rate.
     """
     check_positive("rate", rate, high=1)
-    return threshold_of_scores(scores_of(estimator, X_calibration), rate)
+    return threshold_of_scores(_calibration_scores(estimator, X_calibration), rate)
+
+
+def _calibration_scores(estimator, X_calibration):
+    if X_calibration is not None:
+        return scores_of(estimator, X_calibration)
+    scores = getattr(last_step(estimator), "calibration_scores_", None)
+    if scores is None:
+        raise ValueError(
+            "X_calibration must be normal rows that training has not seen, unless "
+            "estimator ends in an AnomalyDetector, which keeps scores of such rows."
+        )
+    return scores
 
 
 def p_values_of_scores(scores, calibration):
@@ -110,7 +124,7 @@ def p_values_of_scores(scores, calibration):
 
 
 def threshold_of_scores(calibration, rate):
-    """Threshold for scores at a rate, see :func:`conformal_threshold`.
+    """Threshold for scores at a rate, see :func:`threshold`.
 
     Parameters
     ----------

@@ -5,15 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcae import _checks
-from skcae._core.objective import n_untrimmed
 from skcae._estimator import ContractiveAutoencoder
 from skcae._pipeline import index_of
 from skcae._threshold import quantile_offset
+from skcae._trim import untrimmed
 from skcae.anomaly._calibration import p_values_of_scores, threshold_of_scores
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._reference import ReferenceRows
@@ -26,15 +25,10 @@ _MOST_CALIBRATION_ROWS = 2000
 _FEWEST_TO_SPLIT = 20
 # Share of new normal rows that contamination="auto" flags.
 _AUTO_RATE = 0.01
-# Of the network's residual and of the two distances.
-_WEIGHTS = np.array([0.4, 0.3, 0.3])
 # Mean square of a residual: less is rounding.
 _SMALLEST_ERROR = 1e-6
 # float32 holds neither the squares of larger values nor their sums.
 _LARGEST_VALUE = 1e15
-# Trimming asks for the distance from so many of some rows: a smaller group is lost.
-_SMALLEST_GROUP = 0.03
-_ROWS_TO_TRIM_BY = 2000
 _NORMAL_ROWS_TO_EXPLAIN = 1000
 
 
@@ -51,8 +45,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
       how far normal rows lie apart there.
 
     The logarithm of each is standardised by its mean and spread over normal rows. The
-    score is minus the exponential of their mean, with weights of 0.4, 0.3 and 0.3: -1
-    is a typical row, and less is more anomalous.
+    score is minus the exponential of their mean: -1 is a typical row, and less is more
+    anomalous.
 
     A fifth of the rows, at most 2000, is kept from the autoencoder. Their scores are
     those of new normal rows, so :meth:`p_values`, :meth:`threshold` and
@@ -61,16 +55,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : ContractiveAutoencoder, default=None
-        Network to clone. None for the default one with ``noise_std=0.5``,
-        ``tol=1e-5`` and ``max_iter=100``.
+        Network to clone. None for the default one with ``noise_std=0.5``.
     n_neighbors : int, default=10
         Nearest normal rows to average over.
     max_samples : int, default=10000
         Normal rows to keep as neighbours, drawn at random where there are more.
     trim_fraction : float in [0, 1), default=0.0
-        Share of the training rows to leave out, the farthest from their neighbours: for
-        training rows that hold anomalies. It counts the neighbours among 3 % of the
-        rows, so that a group of 5 % of them, which may be normal, is kept, and so is
+        Share of the training rows to leave out, the farthest from their neighbours: the
+        share of anomalies among them, if there are any. It measures the distance to 3 %
+        of the rows. So a group of 5 % of them, which may be normal, is kept, and so is
         a group of as many anomalies that are alike.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what one new normal
@@ -156,7 +149,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._check_parameters()
         everything = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         random_state = check_random_state(self.random_state)
-        X = self._untrimmed(everything, random_state)
+        X = untrimmed(everything, self.trim_fraction)
         order = random_state.permutation(len(X))
         n_set_aside = 0
         if len(X) >= _FEWEST_TO_SPLIT:
@@ -165,9 +158,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         network = self.estimator
         if network is None:
             # a float for contamination spares a threshold that is not used
-            network = ContractiveAutoencoder(
-                noise_std=0.5, tol=1e-5, max_iter=100, contamination=0.1
-            )
+            network = ContractiveAutoencoder(noise_std=0.5, contamination=0.1)
         self.estimator_ = clone(network).set_params(
             random_state=random_state.randint(2**31)
         )
@@ -191,19 +182,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 self._score_rows(everything), self.contamination
             )
         return self
-
-    def _untrimmed(self, X, random_state):
-        """The rows but for those that are farthest from their neighbours."""
-        if self.trim_fraction == 0:
-            return X
-        some = X[random_state.permutation(len(X))[:_ROWS_TO_TRIM_BY]]
-        # a row is its own nearest
-        k = min(
-            max(self.n_neighbors, round(_SMALLEST_GROUP * len(some))), len(some) - 1
-        )
-        far = NearestNeighbors(n_neighbors=k + 1).fit(some).kneighbors(X)[0][:, -1]
-        n_kept = max(2, n_untrimmed(len(X), self.trim_fraction))
-        return X[np.sort(np.argsort(far, kind="stable")[:n_kept])]
 
     def _check_parameters(self):
         if not isinstance(self.estimator, ContractiveAutoencoder | None):
@@ -252,7 +230,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                     None if own is None else own[within],
                 )
                 standardised = (parts - self._means[:, None]) / self._spreads[:, None]
-                scores[within] = -np.exp(_WEIGHTS @ standardised)
+                scores[within] = -np.exp(standardised.mean(axis=0))
         return scores
 
     @staticmethod

@@ -30,7 +30,7 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline, or list of models
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X : table of shape (n_samples, n_features)
         Rows to explain, as ``score_samples`` takes them; may be none. A DataFrame of
         pandas or polars, a Table of pyarrow, a 2D array, a sparse matrix or a list of
@@ -84,10 +84,9 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
     tables = explanation_of_scores(
         partial(scores_of, estimator), rows, normal, n_values
     )
-    if not isinstance(estimator, list | tuple):
-        reconstructed = _reconstructed(estimator, rows, normal)
-        if reconstructed is not None:
-            tables["reconstructed"] = reconstructed
+    reconstructed = _reconstructed(estimator, rows, normal)
+    if reconstructed is not None:
+        tables["reconstructed"] = reconstructed
     return pd.concat(tables, axis=1)
 
 
@@ -119,15 +118,26 @@ def explanation_of_scores(score, rows, normal, n_values):
         _check_normal(normal, normal is rows)
         errors = -score(rows.X)
         unit = _unit(errors if normal is rows else -score(normal.X))
-    kinds = "contribution", "direction", "observed", "expected"
-    columns = {kind: [] for kind in kinds}
+    shape = rows.n_rows, rows.n_columns
+    contributions, directions = np.zeros(shape), np.empty(shape, dtype="U8")
+    observed, expected = [], []
     for position in range(rows.n_columns):
         column = normal.column(position)
         values = normal.take(column, values_to_try(normal.compared(column), n_values))
-        explained = _explain_column(score, rows, position, values, errors, unit)
-        for kind, part in zip(kinds, explained, strict=True):
-            columns[kind].append(part.reset_index(drop=True))
-    return {kind: _table(columns[kind], rows) for kind in kinds}
+        falls, ways, joined, places = _explain_column(
+            score, rows, position, values, errors, unit
+        )
+        with np.errstate(over="ignore"):
+            contributions[:, position] = falls / unit
+        directions[:, position] = ways
+        observed.append(rows.shown(rows.column(position)))
+        expected.append(rows.shown(rows.take(joined, places)))
+    return {
+        "contribution": _table(contributions, rows),
+        "direction": _table(directions, rows),
+        "observed": _table(_side_by_side(observed), rows),
+        "expected": _table(_side_by_side(expected), rows),
+    }
 
 
 def _check_normal(normal, is_rows):
@@ -157,7 +167,7 @@ def _unit(errors):
 
 
 def _explain_column(score, rows, position, values, errors, unit):
-    """Contributions of a column, directions, observed and expected values.
+    """How much better each row is with the best value in a column, and which that is.
 
     Parameters
     ----------
@@ -170,35 +180,35 @@ def _explain_column(score, rows, position, values, errors, unit):
     errors : ndarray of shape (n_samples,)
         Of the rows as they are.
     unit : float
-        Of contributions.
+        Error of a normal row: much smaller differences are none.
 
     Returns
     -------
-    tuple of four Series of shape (n_samples,)
+    falls : ndarray of shape (n_samples,)
+        Of the error; 0 where no value is better.
+    directions : ndarray of str of shape (n_samples,)
+        From the best value to the observed one.
+    joined : column
+        The observed cells, and after them those to try.
+    places : ndarray of int of shape (n_samples,)
+        Of the best values in ``joined``.
     """
-    observed, n_rows = rows.column(position), rows.n_rows
-    # the observed cells, and after them those to try
-    joined = rows.joined(position, values) if n_rows > 0 else observed
+    n_rows = rows.n_rows
+    joined = rows.joined(position, values) if n_rows > 0 else rows.column(position)
     cells = rows.compared(joined)
-    least, chosen = _best_values(score, rows, position, joined, cells.codes)
+    least, places = _best_values(score, rows, position, joined, cells.codes)
     is_better = least + _ROUNDING * np.maximum(least, unit) < errors
-    chosen = np.where(is_better, chosen, np.arange(n_rows))
-    contributions = np.zeros(n_rows)
-    with np.errstate(over="ignore"):
-        contributions[is_better] = (errors[is_better] - least[is_better]) / unit
-    kinds, codes = cells.kinds[chosen], cells.codes[chosen]
+    places = np.where(is_better, places, np.arange(n_rows))
+    falls = np.zeros(n_rows)
+    falls[is_better] = errors[is_better] - least[is_better]
+    kinds, codes = cells.kinds[places], cells.codes[places]
     have_order = (cells.kinds[:n_rows] == kinds) & (kinds > 0)
     directions = np.select(
         [~is_better, ~have_order, cells.codes[:n_rows] > codes],
         ["", "unusual", "too high"],
         "too low",
     )
-    return (
-        pd.Series(contributions),
-        pd.Series(directions),
-        rows.shown(observed),
-        rows.shown(rows.take(joined, chosen)),
-    )
+    return falls, directions, joined, places
 
 
 def _best_values(score, rows, position, joined, codes):
@@ -234,10 +244,15 @@ def _best_values(score, rows, position, joined, codes):
     return errors.min(axis=1), n_rows + best
 
 
-def _table(columns, rows):
+def _side_by_side(columns):
     if not columns:
-        return pd.DataFrame(index=rows.index)
-    table = pd.concat(columns, axis=1, keys=range(len(columns)))
+        return None
+    columns = [column.reset_index(drop=True) for column in columns]
+    return pd.concat(columns, axis=1, keys=range(len(columns)))
+
+
+def _table(cells, rows):
+    table = pd.DataFrame(cells, index=range(rows.n_rows), columns=range(rows.n_columns))
     return table.set_axis(rows.names, axis=1).set_axis(rows.index)
 
 

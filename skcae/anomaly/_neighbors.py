@@ -19,7 +19,7 @@ class NeighborDistance(BaseEstimator):
     An autoencoder's error is how far a row lies from the surface that the normal rows
     form. This is how far along it: the distance of its reconstruction to the nearest
     reconstructions of the rows given to :meth:`fit`. An anomaly may be far in either,
-    so :func:`geometric_mean_score` of both finds more than each.
+    so :func:`mean_score` of both finds more than each.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class NeighborDistance(BaseEstimator):
 
     See Also
     --------
-    geometric_mean_score : Scores of several models together.
+    mean_score : Scores of several models together.
 
     Examples
     --------
@@ -49,13 +49,13 @@ class NeighborDistance(BaseEstimator):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skcae import ContractiveAutoencoder
-    >>> from skcae.anomaly import NeighborDistance, geometric_mean_score
+    >>> from skcae.anomaly import NeighborDistance, mean_score
     >>> X, _ = load_wine(return_X_y=True)
     >>> model = make_pipeline(
     ...     StandardScaler(), ContractiveAutoencoder(max_iter=20, random_state=0)
     ... ).fit(X)
     >>> near = NeighborDistance(model).fit(X)
-    >>> geometric_mean_score([model, near], X).shape
+    >>> mean_score([model, near], X).shape
     (178,)
     """
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def geometric_mean_score(estimators, X):
+def mean_score(estimators, X):
     """Score rows by several models: minus the geometric mean of their errors.
 
     Networks that differ err in different places, and their mean separates anomalies
@@ -46,7 +46,7 @@ def scores_of(estimator, X):
     Parameters
     ----------
     estimator : estimator with ``score_samples``, or list of such
-        Fitted; of a list, the :func:`geometric_mean_score` counts.
+        Fitted; of a list, the :func:`mean_score` counts.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         Rows to score; may be none.
 
@@ -55,12 +55,17 @@ def scores_of(estimator, X):
     scores : ndarray of shape (n_samples,)
         In float64. A score that is no number is -inf: it overflowed.
     """
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
-    if n_rows == 0:
+    if _has_no_rows(X):
         return np.empty(0)
     if isinstance(estimator, list | tuple):
-        return geometric_mean_score(estimator, X)
+        return mean_score(estimator, X)
     return _own_scores(estimator, X)
+
+
+def _has_no_rows(X):
+    if hasattr(X, "shape"):
+        return tuple(X.shape[:1]) == (0,)
+    return hasattr(X, "__len__") and len(X) == 0
 
 
 def _own_scores(model, X):

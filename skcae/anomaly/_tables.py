@@ -293,7 +293,7 @@ class _Frame(_Table):
 
     def replaced(self, positions, column_position, column):
         if self._array is None or self._array.dtype != column.dtype:
-            rows = take_rows(self.X, positions).copy()
+            rows = take_rows(self.X, positions)
             # an array of strings and None would become one of strings and nan
             rows.isetitem(column_position, column.set_axis(rows.index))
             return rows

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 from skcae import ContractiveAutoencoder
-from skcae.anomaly import AnomalyDetector, explain
+from skcae.anomaly import AnomalyDetector, explain, p_values, threshold
 from skcae.anomaly._reference import ReferenceRows
 
 NAME = "skcae.anomaly._detector.AnomalyDetector"
@@ -309,3 +309,16 @@ def test_bad_parameters_are_named_and_nothing_fitted_is_lost(
     with pytest.raises(error, match=message):
         model.set_params(**parameters).fit(normal)
     np.testing.assert_array_equal(model.score_samples(normal), before)
+
+
+def test_functions_know_the_calibration_of_a_detector_in_a_pipeline(table):
+    normal, anomalies = table
+    model = make_pipeline(StandardScaler(), quick()).fit(normal)
+    rows = anomalies.set_axis([f"row {i}" for i in range(len(anomalies))])
+    p = p_values(FrozenEstimator(model), rows)
+    assert p.index.equals(rows.index)
+    own = model[-1].p_values(model[:-1].transform(rows))
+    np.testing.assert_array_equal(p, own)
+    assert threshold(model, rate=0.05) == model[-1].threshold(0.05)
+    with pytest.raises(ValueError, match="X_calibration must be normal rows"):
+        p_values(ContractiveAutoencoder(4, max_iter=1).fit(normal), rows)

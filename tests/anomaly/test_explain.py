@@ -99,6 +99,18 @@ def test_what_the_model_never_reads_contributes_nothing(rng):
     np.testing.assert_array_equal(explanation["expected"]["x12"], X[:, 12])
 
 
+def test_a_gain_below_the_rounding_of_a_normal_error_is_none():
+    class Squares:
+        def score_samples(self, X):
+            return -(X[:, 0] ** 2)
+
+    normal = np.r_[np.zeros(9), np.ones(11)][:, None]
+    rows = np.array([[1e-5], [1e-3]])  # errors of 1e-10 and 1e-6, in units of 1
+    explanation = explain(Squares(), rows, normal)
+    np.testing.assert_allclose(explanation["contribution"]["x0"], [0, 1e-6])
+    assert list(explanation["direction"]["x0"]) == ["", "too high"]
+
+
 def test_names_index_and_reconstruction_of_a_frame(rng):
     X = pd.DataFrame(draw(rng, 300), columns=list("abcdefghijkl")).add_prefix("col ")
     X.index = X.index + 1000
@@ -500,6 +512,13 @@ def test_direction_between_cells(name):
     X_normal = objects(*[observed, normal] * 10)
     explanation = explain(Likes(normal), objects(observed), X_normal)
     assert list(explanation["direction"]["x0"]) == [wanted]
+
+
+def test_nan_of_any_width_is_one_value():
+    nan = np.float32("nan")
+    cells = objects(*[nan, float("nan"), np.float64("nan"), 1.0] * 5)
+    explanation = explain(Likes(nan), objects(float("nan"), 1.0), cells, n_values=2)
+    assert list(explanation["contribution"]["x0"]) == [0, 0.5]
 
 
 def test_cells_of_several_kinds_are_tried_by_frequency():

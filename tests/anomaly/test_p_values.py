@@ -1,10 +1,12 @@
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
-from surface import draw, scaled_autoencoder
+from surface import draw
 
-from skcae.anomaly import conformal_threshold, p_values
+from skcae.anomaly import p_values, threshold
 
 
 class Given:
@@ -83,11 +85,11 @@ def test_no_rows_have_no_p_values(model, rng):
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.29, 0.5])
-def test_threshold_flags_what_has_small_p_values(rng, rate):
-    model = scaled_autoencoder().fit(draw(rng, 500))
+def test_threshold_flags_what_has_small_p_values(model, rng, rate):
+    model = deepcopy(model)
     calibration, rows = draw(rng, 99), draw(rng, 5000)
     coefs = model[-1].coefs_[0].copy()
-    model[-1].offset_ = conformal_threshold(model, calibration, rate)
+    model[-1].offset_ = threshold(model, calibration, rate)
     np.testing.assert_array_equal(
         model.predict(rows) == -1, p_values(model, rows, calibration) <= rate
     )
@@ -96,24 +98,24 @@ def test_threshold_flags_what_has_small_p_values(rng, rate):
 
 def test_threshold_says_how_many_rows_a_rate_takes():
     normal = column(*range(-99, 0))
-    assert conformal_threshold(Given(), normal) == -99
+    assert threshold(Given(), normal) == -99
     with pytest.raises(
         ValueError, match="has 98 rows: a rate of 0.01 takes at least 99"
     ):
-        conformal_threshold(Given(), normal[1:], 0.01)
+        threshold(Given(), normal[1:], 0.01)
     with pytest.raises(ValueError, match="has 0 rows: a rate of 0.5 takes at least 1"):
-        conformal_threshold(Given(), normal[:0], 0.5)
+        threshold(Given(), normal[:0], 0.5)
     for rate in (0, 1.5, "auto"):
         with pytest.raises(ValueError, match="rate must be"):
-            conformal_threshold(Given(), normal, rate)
+            threshold(Given(), normal, rate)
 
 
 def test_a_rate_of_one_flags_all():
-    assert conformal_threshold(Given(), column(*range(-5, 0)), 1) == np.inf
+    assert threshold(Given(), column(*range(-5, 0)), 1) == np.inf
 
 
 def test_threshold_among_scores_that_overflow():
     normal = column(-np.inf, np.nan, *range(-97, 0))
-    assert conformal_threshold(Given(), normal, 0.03) == -97
+    assert threshold(Given(), normal, 0.03) == -97
     # no score is below: fewer would be flagged than may be
-    assert conformal_threshold(Given(), normal, 0.02) == -np.inf
+    assert threshold(Given(), normal, 0.02) == -np.inf
