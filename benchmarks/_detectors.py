@@ -158,9 +158,7 @@ def _detector(seed, **parameters):
 
 def _detector_without_penalty(seed):
     """The detector with its own network, but for the penalty."""
-    network = ContractiveAutoencoder(
-        lam=0, noise_std=0.5, tol=1e-5, max_iter=100, contamination=0.1
-    )
+    network = ContractiveAutoencoder(lam=0, noise_std=0.5, contamination=0.1)
     return _detector(seed, estimator=network)
 
 
