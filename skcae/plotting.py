@@ -14,7 +14,7 @@ described raises a ValueError that names it, when it is drawn. Matplotlib
 (``pip install "skcae[plot]"``) is imported when something is drawn.
 """
 
-from skcae.inspection._anomaly_scores import AnomalyScoresDisplay
+from skcae.anomaly._anomaly_scores import AnomalyScoresDisplay
 from skcae.inspection._contraction_curve import ContractionCurveDisplay
 from skcae.inspection._jacobian_spectrum import JacobianSpectrumDisplay
 from skcae.inspection._lambda_path import LambdaPathDisplay

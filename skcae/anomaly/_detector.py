@@ -44,9 +44,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     - the distance from them after their cells were compressed by arcsinh, relative to
       how far normal rows lie apart there.
 
-    The logarithm of each is standardised by its mean and spread over normal rows. The
-    score is minus the exponential of their mean: -1 is a typical row, and less is more
-    anomalous.
+    The logarithm of each is standardised by its mean and spread over normal rows. Minus
+    the score is the exponential of their mean times the mean spread: a geometric mean
+    in which each has the same weight. A typical normal row scores -1.
 
     A fifth of the rows, at most 2000, is kept from the autoencoder. Their scores are
     those of new normal rows, so :meth:`p_values`, :meth:`threshold` and
@@ -230,7 +230,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                     None if own is None else own[within],
                 )
                 standardised = (parts - self._means[:, None]) / self._spreads[:, None]
-                scores[within] = -np.exp(standardised.mean(axis=0))
+                scores[within] = -np.exp(
+                    standardised.mean(axis=0) * self._spreads.mean()
+                )
         return scores
 
     @staticmethod
@@ -252,7 +254,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Negative, -1 for a typical normal row, without a unit. -inf for what is
+            Negative, -1 for a typical normal row. -inf for what is
             beyond the range of the numbers that networks take.
         """
         check_is_fitted(self)

@@ -4,16 +4,17 @@ from dataclasses import KW_ONLY
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing
 from skcae._checks import check_count, check_number, check_numeric
-from skcae._pipeline import split_pipeline
+from skcae._pipeline import last_step
 
 
 @_drawing.display
 class AnomalyScoresDisplay:
-    """Reconstruction errors, minus the scores, and the threshold among them.
+    """Errors, minus the scores, and the threshold among them.
 
     Where labels are given, inliers and outliers are drawn apart.
 
@@ -65,7 +66,7 @@ class AnomalyScoresDisplay:
 
         Parameters
         ----------
-        estimator : ContractiveAutoencoder or Pipeline
+        estimator : AnomalyDetector, ContractiveAutoencoder or Pipeline
             Fitted.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
             Rows, as the estimator takes them.
@@ -81,10 +82,15 @@ class AnomalyScoresDisplay:
         display : AnomalyScoresDisplay
             What was drawn.
         """
-        _, autoencoder = split_pipeline(estimator)
-        check_is_fitted(autoencoder)
+        detector = last_step(estimator)
+        if not isinstance(detector, OutlierMixin):
+            raise TypeError(
+                "estimator must be an outlier detector, or a Pipeline, FrozenEstimator "
+                f"or fitted search that ends in one; got {type(detector).__name__}."
+            )
+        check_is_fitted(detector)
         scores = estimator.score_samples(X)
-        return cls(scores, autoencoder.offset_, y=y).plot(ax, bins=bins)
+        return cls(scores, detector.offset_, y=y).plot(ax, bins=bins)
 
     def plot(self, ax=None, *, bins=40):
         """Draw.
