@@ -160,6 +160,15 @@ def test_unit_of_the_log_loss_is_the_entropy_that_means_lose(rng):
     assert fitted.checkpoint.baseline_loss == pytest.approx(cross.mean(), rel=1e-9)
 
 
+def test_columns_of_a_sigmoid_are_not_shifted(rng):
+    X = rng.uniform(size=(50, 4))
+    model = small(output_activation="sigmoid").fit(X)
+    assert not fit(X, model).checkpoint.shift.any()
+    restored = model.inverse_transform(model.transform(X))
+    assert restored.min() > 0
+    assert restored.max() < 1
+
+
 @pytest.mark.parametrize("offset", [0.0, 7.3])
 def test_a_table_that_varies_by_rounding_counts_in_its_mean_square(offset, rng):
     X = offset + offset * 1e-14 * rng.normal(size=(40, 3))
