@@ -112,3 +112,12 @@ def test_one_row_at_least_where_unseen_rows_do_not_suffer(rng):
         scores, unseen = -rng.chisquare(10, size=(2, 200))
         flagged = scores < auto_offset(scores, unseen=unseen)
         assert 1 <= flagged.sum() < 20
+
+
+@pytest.mark.parametrize(("n_beyond", "n_flagged"), [(4, 1), (6, 0), (20, 0)])
+def test_one_row_is_not_flagged_at_the_price_of_one_in_twenty(n_beyond, n_flagged):
+    scores = -np.linspace(1, 2, 100)
+    unseen = -np.r_[
+        np.linspace(1, 1.9, 100 - n_beyond), np.linspace(2.1, 2.2, n_beyond)
+    ]
+    assert np.sum(scores < auto_offset(scores, unseen=unseen)) == n_flagged
