@@ -1,9 +1,11 @@
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -264,3 +266,79 @@ def test_models_are_judged_by_the_loss_of_the_column_means(loss, varies, said):
 def test_models_far_worse_than_the_column_means_are_refused():
     with pytest.raises(ValueError, match="worse than their column means"):
         judge(1.51, 1.0, True, str)
+
+
+# Numbers of other kinds, and subclasses
+
+
+@pytest.mark.parametrize(
+    ("parameters", "same"),
+    [
+        ({"lam": Fraction(1, 10)}, {"lam": 0.1}),
+        ({"lam": np.float32(0.5)}, {"lam": 0.5}),
+        ({"max_grad_norm": Fraction(1, 2)}, {"max_grad_norm": 0.5}),
+        ({"n_components": np.int64(3)}, {"n_components": 3}),
+    ],
+)
+def test_numbers_of_other_kinds_are_numbers(parameters, same, rng):
+    X = rng.normal(size=(40, 5))
+    quick = {"n_components": 4, "max_iter": 3, "random_state": 0}
+    ours, theirs = (
+        ContractiveAutoencoder(**quick | changes).fit(X)
+        for changes in (parameters, same)
+    )
+    np.testing.assert_array_equal(ours.score_samples(X), theirs.score_samples(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_components": 2**70},
+        {"hidden_layer_sizes": (2**70,)},
+        {"max_iter": 2**70},
+        {"batch_size": 2**70},
+        {"lam": 2**2000},
+        {"tol": Fraction(-1, 3)},
+    ],
+)
+def test_numbers_beyond_the_range_are_named(parameters, rng):
+    (name,) = parameters
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        ContractiveAutoencoder(**parameters).fit(rng.normal(size=(9, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_very_large_lam_ends_in_a_sound_model(rng):
+    X = rng.normal(size=(60, 8))
+    model = ContractiveAutoencoder(2, lam=2**70, max_iter=20, random_state=0).fit(X)
+    assert -model.score(X) <= 1.5 * X.var(axis=0).mean()
+
+
+@pytest.mark.parametrize("offset", [np.nan, "low", None])
+def test_an_offset_that_is_no_number_is_named(offset, rng):
+    X = rng.normal(size=(30, 3))
+    model = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    model.offset_ = offset
+    for method in (model.predict, model.decision_function):
+        with pytest.raises(ValueError, match="offset_ must be a number"):
+            method(X)
+
+
+class Small(ContractiveAutoencoder):
+    """A constructor of its own, whose parameters are not those of the class."""
+
+    def __init__(self, width=3):
+        super().__init__(width, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
+        self.width = width
+
+
+def test_a_subclass_with_a_constructor_of_its_own_fits(rng):
+    X = rng.normal(size=(40, 5))
+    model = clone(Small(4)).fit(X)
+    assert model.get_params() == {"width": 4}
+    assert model.transform(X).shape == (40, 4)
+    plain = ContractiveAutoencoder(
+        4, hidden_layer_sizes=(8,), max_iter=3, random_state=0
+    ).fit(X)
+    np.testing.assert_array_equal(model.score_samples(X), plain.score_samples(X))
+    assert model.partial_fit(X).n_iter_ == 4
