@@ -452,7 +452,9 @@ def _objects(cells):
 def _with_cell(row, position, cell):
     """A row, in its own kind, with another cell."""
     if isinstance(row, np.ndarray):
-        row = row.astype(np.result_type(row, np.asarray(cell)))
+        dtypes = row.dtype, np.asarray(cell).dtype
+        are_alike = len({_kind_of_type(dtype) for dtype in dtypes}) == 1
+        row = row.astype(np.result_type(*dtypes) if are_alike else object)
         row[position] = cell
         return row
     cells = [*row[:position], cell, *row[position + 1 :]]
