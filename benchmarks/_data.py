@@ -13,6 +13,7 @@ from sklearn.datasets import (
 from sklearn.model_selection import train_test_split
 
 MOST_ROWS = 10_000
+FOUR_COLUMNS = "four columns"
 
 
 def mnist(folder=None):
@@ -99,6 +100,47 @@ def shipped():
     """Tables that scikit-learn ships, one class of each the anomalies; see adbench."""
     for name, X, y, anomaly in _shipped():
         yield name, X, (y == anomaly).astype(int)
+
+
+def families(folder=None):
+    """Families of tables with anomalies, the last of them the narrow ones.
+
+    Parameters
+    ----------
+    folder : str, optional
+        With tables as adbench takes them, or with a sub-folder for each family. None
+        for the tables that scikit-learn ships.
+
+    Returns
+    -------
+    dict of str to list
+        Of each family its name, and name, rows and labels of its tables. The family
+        FOUR_COLUMNS is made of the others.
+    """
+    if folder is None:
+        found = {"shipped": list(shipped())}
+    else:
+        within = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+        found = {path.name: list(adbench(path)) for path in [Path(folder), *within]}
+    found = {family: tables for family, tables in found.items() if tables}
+    narrow = [_four_columns(*table) for tables in found.values() for table in tables]
+    return found | {FOUR_COLUMNS: [table for table in narrow if table is not None]}
+
+
+def _four_columns(name, X, y):
+    """At most 6,000 rows of a table and four of its columns; None if it has not them.
+
+    The table needs five anomalies among these rows, and more than four columns that
+    take more than five values there.
+    """
+    rng = np.random.default_rng(7)
+    if len(X) > 6000:
+        kept = rng.permutation(len(X))[:6000]
+        X, y = X[kept], y[kept]
+    columns = [j for j, column in enumerate(X.T) if len(np.unique(column)) > 5]
+    if len(columns) <= 4 or y.sum() < 5:
+        return None
+    return name, X[:, rng.permutation(columns)[:4]], y
 
 
 def labelled(folder=None):

@@ -24,14 +24,14 @@ def once(folder, key, measure):
     Returns
     -------
     dict
-        The key, the figures, and "seconds".
+        The key, the figures, and "seconds" where no figure has that name.
     """
     path = folder / f"{name_of(key)}.json"
     if path.exists():
         return json.loads(path.read_text())
     start = time.perf_counter()
     row = key | measure()
-    row["seconds"] = round(time.perf_counter() - start, 1)
+    row.setdefault("seconds", round(time.perf_counter() - start, 1))
     single = {name: value for name, value in row.items() if not isinstance(value, list)}
     print(f"{folder.name}: {name_of(single)}", flush=True)
     put(path, lambda unfinished: unfinished.write_text(json.dumps(row)))
