@@ -6,6 +6,7 @@ one place that unwraps them.
 """
 
 import warnings
+from collections import UserList
 from functools import partial
 
 import numpy as np
@@ -589,6 +590,8 @@ def _undo_columns(step, rows, is_kept, given):
 def _positions(columns, n_columns, names):
     """Positions of the columns that a ColumnTransformer's selection stands for."""
     positions = pd.Series(np.arange(n_columns), index=names)
+    if isinstance(columns, UserList):  # scikit-learn 1.6 warns of any other look at it
+        columns = columns.data
     if isinstance(columns, slice):
         by_name = isinstance(columns.start, str) or isinstance(columns.stop, str)
         chosen = positions.loc[columns] if by_name else positions.iloc[columns]

@@ -67,9 +67,11 @@ def test_memmap(table, tmp_path):
 
 def test_blocks_cover_the_table_in_order(table, monkeypatch):
     monkeypatch.setattr(_batches, "_BLOCK_ELEMENTS", 100)
-    pieces = list(blocks(table, 4, CPU))
+    parts, pieces = zip(*blocks(table, 4, CPU), strict=True)
     assert [len(piece) for piece in pieces] == [25] * 4 + [3]
     np.testing.assert_array_equal(torch.cat(pieces), table)
+    for part, piece in zip(parts, pieces, strict=True):
+        np.testing.assert_array_equal(piece, table[part])
 
 
 def test_results_of_blocks_are_joined_in_order(table, monkeypatch):

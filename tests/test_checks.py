@@ -1,14 +1,18 @@
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcae import ContractiveAutoencoder
-from skcae._advice import cure
+from skcae._advice import cure, judge
+from skcae._checks import check_columns
 from skcae.metrics import denoising_score
 
 BAD = {
@@ -124,7 +128,24 @@ def test_score_that_overflows_is_an_outlier(rng):
     model = ContractiveAutoencoder(2, max_iter=2, random_state=0)
     model.fit(rng.normal(size=(30, 3)))
     with np.errstate(all="ignore"):
-        assert model.predict([[1.7e308] * 3, [-1.7e308] * 3]).tolist() == [-1, -1]
+        rows = np.array([[1.7e308] * 3, [-1.7e308] * 3, [0.0] * 3])
+        assert model.predict(rows).tolist() == [-1, -1, 1]
+        assert model.score_samples(rows)[:2].tolist() == [-np.inf, -np.inf]
+        assert model.decision_function(rows)[:2].tolist() == [-np.inf, -np.inf]
+        assert (model.feature_errors(rows)[:2] == np.inf).all()
+        assert model.score(rows) == -np.inf
+
+
+def test_score_of_what_overflows_in_the_network_is_no_nan(rng):
+    # units of both signs are infinite, and their sum is no number
+    model = ContractiveAutoencoder(20, max_iter=2, random_state=0)
+    model.fit(rng.normal(size=(50, 30)))
+    rows = 1.7e308 * rng.choice([-1, 1], size=(10, 30))
+    with np.errstate(all="ignore"):
+        assert np.isnan(model.transform(rows)).any(axis=1).all()
+        assert (model.score_samples(rows) == -np.inf).all()
+        assert (model.predict(rows) == -1).all()
+        assert (model.feature_errors(rows) == np.inf).all()
 
 
 def test_bad_device_of_a_fitted_model_is_named(rng):
@@ -139,6 +160,28 @@ def test_column_beyond_float32_is_named(rng):
     X[4, 1] = 1e20
     with pytest.raises(ValueError, match="Column 1 .* float32"):
         ContractiveAutoencoder(2, max_iter=2).fit(X)
+
+
+def test_columns_may_reach_what_float32_can_square():
+    for sign in (-1, 1):
+        X = np.array([[0.0, 0.0], [1.0, sign * 1e15]])
+        check_columns(X, "squared_error", None)
+        with pytest.raises(ValueError, match="Column 1 .* float32"):
+            check_columns(1.01 * X, "squared_error", None)
+
+
+def test_failed_first_fit_leaves_nothing(rng):
+    X = pd.DataFrame(rng.normal(size=(20, 3)), columns=["a", "b", "c"])
+    for method in ("fit", "partial_fit"):
+        model = ContractiveAutoencoder(2, max_iter=2, learning_rate_init=1e30)
+        model.set_params(max_grad_norm=None, hidden_layer_sizes=(4,))
+        before = vars(model).copy()
+        with pytest.raises(ValueError, match="diverged"):
+            getattr(model, method)(1e10 * X)
+        assert vars(model) == before
+        with pytest.raises(ValueError, match="float32"):
+            getattr(model, method)(1e20 * X)
+        assert vars(model) == before
 
 
 def test_accepted_forms(rng):
@@ -195,3 +238,107 @@ def test_cure_names_what_is_at_work_only(rng):
     assert "weight_decay (now 10000)" in message(weight_decay=1e4)
     assert "noise_std (now 5)" in message(noise_std=5)
     assert "warm_start=False" in message(warm_start=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "varies", "said"),
+    [
+        (0.99, True, None),
+        (1.0, True, "The code has collapsed.* penalty"),
+        (1.005, True, "The code has collapsed.* penalty"),
+        # nothing to learn is nothing that collapses
+        (1.0, False, None),
+        (1.02, True, "worse than their column means, over all rows.* reconstruction"),
+        (1.49, False, "worse than their column means, over all rows.* reconstruction"),
+    ],
+)
+def test_models_are_judged_by_the_loss_of_the_column_means(loss, varies, said):
+    def judged():
+        judge(loss * 40, 40, varies, lambda term: f"Cure the {term}.")
+
+    if said is None:
+        judged()  # warnings are errors
+    else:
+        with pytest.warns(ConvergenceWarning, match=said):
+            judged()
+
+
+def test_models_far_worse_than_the_column_means_are_refused():
+    with pytest.raises(ValueError, match="worse than their column means"):
+        judge(1.51, 1.0, True, str)
+
+
+# Numbers of other kinds, and subclasses
+
+
+@pytest.mark.parametrize(
+    ("parameters", "same"),
+    [
+        ({"lam": Fraction(1, 10)}, {"lam": 0.1}),
+        ({"lam": np.float32(0.5)}, {"lam": 0.5}),
+        ({"max_grad_norm": Fraction(1, 2)}, {"max_grad_norm": 0.5}),
+        ({"n_components": np.int64(3)}, {"n_components": 3}),
+    ],
+)
+def test_numbers_of_other_kinds_are_numbers(parameters, same, rng):
+    X = rng.normal(size=(40, 5))
+    quick = {"n_components": 4, "max_iter": 3, "random_state": 0}
+    ours, theirs = (
+        ContractiveAutoencoder(**quick | changes).fit(X)
+        for changes in (parameters, same)
+    )
+    np.testing.assert_array_equal(ours.score_samples(X), theirs.score_samples(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_components": 2**70},
+        {"hidden_layer_sizes": (2**70,)},
+        {"max_iter": 2**70},
+        {"batch_size": 2**70},
+        {"lam": 2**2000},
+        {"tol": Fraction(-1, 3)},
+    ],
+)
+def test_numbers_beyond_the_range_are_named(parameters, rng):
+    (name,) = parameters
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        ContractiveAutoencoder(**parameters).fit(rng.normal(size=(9, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_very_large_lam_ends_in_a_sound_model(rng):
+    X = rng.normal(size=(60, 8))
+    model = ContractiveAutoencoder(2, lam=2**70, max_iter=20, random_state=0).fit(X)
+    assert -model.score(X) <= 1.5 * X.var(axis=0).mean()
+
+
+@pytest.mark.parametrize("offset", [np.nan, "low", None])
+def test_an_offset_that_is_no_number_is_named(offset, rng):
+    X = rng.normal(size=(30, 3))
+    model = ContractiveAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    model.offset_ = offset
+    for method in (model.predict, model.decision_function):
+        with pytest.raises(ValueError, match="offset_ must be a number"):
+            method(X)
+
+
+class Small(ContractiveAutoencoder):
+    """A constructor of its own, whose parameters are not those of the class."""
+
+    def __init__(self, width=3):
+        super().__init__(width, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
+        self.width = width
+
+
+def test_a_subclass_with_a_constructor_of_its_own_fits(rng):
+    X = rng.normal(size=(40, 5))
+    model = clone(Small(4)).fit(X)
+    assert model.get_params() == {"width": 4}
+    assert model.transform(X).shape == (40, 4)
+    plain = ContractiveAutoencoder(
+        4, hidden_layer_sizes=(8,), max_iter=3, random_state=0
+    ).fit(X)
+    np.testing.assert_array_equal(model.score_samples(X), plain.score_samples(X))
+    assert model.partial_fit(X).n_iter_ == 4

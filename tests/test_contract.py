@@ -163,8 +163,13 @@ def test_fitted_attributes_exist_after_fit_only(X):
 
 
 def test_html_representation_fitted_and_unfitted(X):
-    assert "ContractiveAutoencoder" in quick()._repr_html_()
-    assert "ContractiveAutoencoder" in quick().fit(X)._repr_html_()
+    unfitted, fitted = quick()._repr_html_(), quick().fit(X)._repr_html_()
+    for html in (unfitted, fitted):
+        assert "ContractiveAutoencoder" in html
+    assert "<span>Not fitted</span>" in unfitted
+    assert "<span>Fitted</span>" not in unfitted
+    assert "<span>Fitted</span>" in fitted
+    assert "<span>Not fitted</span>" not in fitted
 
 
 # 7 and 8: types, and independence of batches

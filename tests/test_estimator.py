@@ -274,16 +274,6 @@ def test_partial_fit_learns_from_a_stream(digits):
     assert -model.score(held_out) < 0.7 * held_out.var(axis=0).mean()
 
 
-def test_early_stopping_watches_rows_set_aside(digits):
-    X, *_ = digits
-    model = ContractiveAutoencoder(
-        8, early_stopping=True, max_iter=30, random_state=0
-    ).fit(X)
-    losses = model.history_["validation_loss"]
-    assert len(losses) == model.n_iter_
-    assert np.isfinite(losses).all()
-
-
 def test_short_fit_still_reaches_its_lam(digits):
     X, *_ = digits
     model = ContractiveAutoencoder(8, max_iter=4, lam_warmup=50, random_state=0).fit(X)

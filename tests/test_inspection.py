@@ -49,6 +49,7 @@ OF_FITTED = [
 
 def autoencoder(n_components=5, **parameters):
     one_layer = {"hidden_layer_sizes": (), "activation": "tanh", "tol": 1e-4}
+    one_layer["noise_std"] = 0  # which narrow tables have by default
     parameters = one_layer | {"max_iter": 20, "random_state": 0} | parameters
     return ContractiveAutoencoder(n_components, **parameters)
 

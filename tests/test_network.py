@@ -3,6 +3,7 @@ import pytest
 import torch
 from oracle import FUNCTIONS, random_network
 
+from skcae._core import activations
 from skcae._core.activations import ACTIVATIONS
 from skcae._core.network import Network
 
@@ -26,6 +27,17 @@ def test_derivatives_are_those_of_autograd(name):
         expected = torch.zeros_like(z)
     second = torch.zeros_like(z) if second is None else second()
     torch.testing.assert_close(second, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivatives_may_be_differentiated_after_a_fit(name):
+    # what inference mode made and a cache kept would be refused
+    activations._cached_constant.cache_clear()
+    z = torch.linspace(-1, 1, 5)
+    with torch.inference_mode():
+        expected = ACTIVATIONS[name].derivatives(z)[0]
+    value, *_ = ACTIVATIONS[name].derivatives(z.requires_grad_())
+    torch.testing.assert_close(value, expected)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -80,6 +92,20 @@ def test_network_starts_centred_and_no_worse_than_the_means(sizes, name, tied):
     error = (rows - layers[-1].outputs).square().mean()
     assert error <= rows.var(0, correction=0).mean() * 1.01
     np.testing.assert_allclose(layers[-1].outputs.mean(0), rows.mean(0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_bounded_units_start_unsaturated_whatever_the_scale_of_the_columns(name, scale):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 6, generator=generator) * scale
+    network = Network((6, 20), [name, "identity"], False)
+    network.initialise(generator, rows, rows.mean(0))
+    derivative = network.forward(rows)[0].derivative
+    assert derivative.mean() > 0.4 * ACTIVATIONS[name].largest_derivative
+    # nor do tiny columns get weights that blow them up
+    gain = ACTIVATIONS[name].gain
+    assert network.weights[0].std() < 1.2 * gain * np.sqrt(2 / 26)
 
 
 def test_network_draws_from_its_generator_only():

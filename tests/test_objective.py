@@ -111,6 +111,30 @@ def test_noise_corrupts_the_input_and_not_the_target():
     assert error.item() / rows.numel() == pytest.approx(0.25, rel=0.02)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_under_noise_aims_at_the_clean_row(loss):
+    ours = build((5, 7), "tanh", True, loss, "encoder", "exact")
+    ours.noise_std = 0.5
+    network, rows = ours.network, torch.rand(6, 5, dtype=torch.float64)
+    flat = network.parameters
+    gradient = torch.zeros_like(flat)
+    terms = ours.gradient(rows, LAM, Noise(1, CPU), *network.views(gradient))
+
+    def value():
+        error, norm = ours.terms(rows, Noise(1, CPU))
+        return (error + LAM * norm) / rows.numel()
+
+    expected = ours.terms(rows, Noise(1, CPU))
+    torch.testing.assert_close(terms, expected)
+    # a difference along a line: it knows nothing of how gradients are written
+    direction = torch.linspace(-1, 1, len(flat), dtype=torch.float64)
+    flat.add_(1e-5 * direction)
+    above = value()
+    flat.sub_(2e-5 * direction)
+    slope = (above - value()) / 2e-5
+    torch.testing.assert_close(gradient @ direction, slope, rtol=1e-6, atol=1e-8)
+
+
 def test_log_loss_of_a_perfect_constant_is_zero():
     rows = torch.rand(1, 4, dtype=torch.float64).expand(3, -1)
     torch.testing.assert_close(
@@ -120,3 +144,26 @@ def test_log_loss_of_a_perfect_constant_is_zero():
         atol=1e-12,
     )
     assert (LOSSES["log_loss"].of_constant(rows, rows[0] * 0.9) > 0).all()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.25, 0.999])
+def test_log_loss_of_a_constant_is_the_cross_entropy_less_the_entropy(share):
+    rows = torch.tensor([[0.0], [1.0], [0.001], [0.7]], dtype=torch.float64)
+    constant = torch.tensor([share], dtype=torch.float64)
+    cross = -rows * constant.log() - (1 - rows) * (1 - constant).log()
+    entropy = torch.special.entr(rows) + torch.special.entr(1 - rows)
+    torch.testing.assert_close(
+        LOSSES["log_loss"].of_constant(rows, constant),
+        cross - entropy,
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_log_loss_of_a_constant_at_the_edge_is_finite(share):
+    constant = torch.tensor([share], dtype=torch.float64)
+    rows = torch.tensor([[share], [0.5]], dtype=torch.float64)
+    losses = LOSSES["log_loss"].of_constant(rows, constant)
+    assert losses.isfinite().all()
+    assert losses[0] < 1e-5 < 1 < losses[1]

@@ -57,3 +57,24 @@ def test_without_the_private_kernel_steps_are_the_same_to_the_last_bit(
     assert torch.equal(steps(adam, parameters, gradient), expected)
     assert adam.state["steps"] == 20
     optimizer._private_kernel_works.cache_clear()
+
+
+def test_state_is_a_copy_and_leads_on_exactly():
+    parameters, gradient = start()
+    adam = Adam(parameters, gradient)
+    steps(adam, parameters, gradient, 3)
+    state, weights = adam.state, parameters.clone()
+    expected = steps(adam, parameters, gradient, 3).clone()
+    assert state["steps"] == 3
+    kept = {name: value.copy() for name, value in state.items()}
+    other = Adam(weights, gradient, state)
+    assert torch.equal(steps(other, weights, gradient, 3), expected)
+    # nor do later steps write into what they started from
+    assert all((state[name] == kept[name]).all() for name in kept)
+    snapshot = adam.snapshot()
+    before = adam.state
+    steps(adam, parameters, gradient, 2)
+    adam.restore(snapshot)
+    steps(adam, parameters, gradient, 2)
+    adam.restore(snapshot)
+    assert all((adam.state[name] == before[name]).all() for name in before)

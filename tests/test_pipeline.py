@@ -16,7 +16,7 @@ from sklearn.feature_selection import (
     f_classif,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -236,7 +236,7 @@ SELECTORS = {
     "VarianceThreshold": VarianceThreshold(),
     "SelectKBest": SelectKBest(f_classif, k=3),
     "SelectPercentile": SelectPercentile(f_classif, percentile=80),
-    "RFE": RFE(LogisticRegression(), n_features_to_select=3),
+    "RFE": RFE(Ridge(), n_features_to_select=3),
     "SelectFromModel": SelectFromModel(Ridge(), threshold=1e-9),
 }
 BEFORE = {

@@ -39,7 +39,7 @@ def linear(n_components, **parameters):
         tol=0,
         n_iter_no_change=10_000,
         random_state=0,
-        **parameters,
+        **{"noise_std": 0} | parameters,
     )
 
 
@@ -115,6 +115,7 @@ def test_reconstruction_penalty_estimates_the_score(seed):
         penalty="reconstruction",
         tied_weights=False,
         lam=s**2,
+        noise_std=0,
         batch_size=256,
         learning_rate_init=3e-3,
         max_iter=150,

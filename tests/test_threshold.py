@@ -68,6 +68,34 @@ def test_optimism_is_that_of_a_linear_fit(rng):
     assert training_optimism(10, 10_000) == 4
 
 
+def test_the_more_directions_a_code_keeps_the_fewer_rows_are_flagged(rng):
+    scores = -np.exp(rng.standard_t(4, size=2000))
+    flagged = [np.sum(scores < auto_offset(scores, k)) for k in (0, 200, 1000)]
+    assert flagged == sorted(flagged, reverse=True)
+    assert len(set(flagged)) == 3
+    # the errors count as if they were larger by the optimism
+    low, high = np.quantile(np.log(-scores), [0.25, 0.75])
+    fence = np.exp(high + 1.5 * (high - low)) / (1 - 200 / 2000) ** 2
+    assert flagged[1] == np.sum(-scores > fence)
+
+
+def test_thresholds_lie_midway_between_two_scores():
+    scores = -np.array([3.0, 1.0, 10.0, 2.0])
+    assert quantile_offset(scores, 0.25) == -6.5
+    assert quantile_offset(scores, 0.5) == -2.5
+    scores = -np.array([*np.linspace(0.5, 1.5, 21), 30.0, 40.0])
+    assert auto_offset(scores) == -(30 + 1.5) / 2
+
+
+def test_thresholds_leave_the_scores_as_they_were(rng):
+    scores, unseen = -rng.chisquare(5, size=(2, 100))
+    before = scores.copy(), unseen.copy()
+    auto_offset(scores)
+    auto_offset(scores, 3, unseen)
+    quantile_offset(scores, 0.1)
+    np.testing.assert_array_equal((scores, unseen), before)
+
+
 def test_unseen_rows_say_where_new_ones_will_lie(rng):
     shares = []
     for _ in range(200):
@@ -84,3 +112,12 @@ def test_one_row_at_least_where_unseen_rows_do_not_suffer(rng):
         scores, unseen = -rng.chisquare(10, size=(2, 200))
         flagged = scores < auto_offset(scores, unseen=unseen)
         assert 1 <= flagged.sum() < 20
+
+
+@pytest.mark.parametrize(("n_beyond", "n_flagged"), [(4, 1), (6, 0), (20, 0)])
+def test_one_row_is_not_flagged_at_the_price_of_one_in_twenty(n_beyond, n_flagged):
+    scores = -np.linspace(1, 2, 100)
+    unseen = -np.r_[
+        np.linspace(1, 1.9, 100 - n_beyond), np.linspace(2.1, 2.2, n_beyond)
+    ]
+    assert np.sum(scores < auto_offset(scores, unseen=unseen)) == n_flagged

@@ -1,5 +1,6 @@
 import math
 import warnings
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,13 +16,22 @@ from skcae._core.batches import Rows
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
 from skcae._core.objective import Objective
-from skcae._core.penalties import PENALTIES
+from skcae._core.penalties import PENALTIES, squared_norms
 from skcae._core.training import HISTORY, Trainer, TrainingDivergedError
 
 CPU = torch.device("cpu")
 
 
-def trainer_on(X, seed=0, *, sizes=(6, 4), batch_size=16, **changes):
+def trainer_on(
+    X,
+    seed=0,
+    *,
+    sizes=(6, 4),
+    batch_size=16,
+    penalty="closed_form",
+    noise_std=0.0,
+    **changes,
+):
     generator = torch.Generator().manual_seed(seed)
     network = Network(sizes, ["silu"] * (2 * len(sizes) - 3) + ["identity"], True)
     rows = Rows(X, X.mean(0), CPU)
@@ -38,7 +48,11 @@ def trainer_on(X, seed=0, *, sizes=(6, 4), batch_size=16, **changes):
         "max_iter": 100,
     } | changes
     objective = Objective(
-        network, LOSSES["squared_error"], PENALTIES["closed_form"], len(sizes) - 1
+        network,
+        LOSSES["squared_error"],
+        PENALTIES[penalty],
+        len(sizes) - 1,
+        noise_std=noise_std,
     )
     parameters, baseline_loss = SimpleNamespace(**settings), X.var(0).mean()
     return Trainer(objective, parameters, batch_size, baseline_loss, generator), rows
@@ -84,14 +98,102 @@ def test_warm_up_counts_epochs_that_came_before(table):
     assert trainer.history["lam"] == [1.5]
 
 
-def test_watching_the_penalty_does_not_change_training(table):
-    # the norm that is only looked at while λ is 0 draws from its own stream
-    trainer, rows = trainer_on(table, lam=0.0)
-    run(trainer, rows, None, 3)
-    other, rows = trainer_on(table, lam=0.0)
-    other._measure = lambda: {"reconstruction": 1.0, "penalty": 1.0}
-    run(other, rows, None, 3)
-    assert torch.equal(trainer._weights, other._weights)
+# a probe a row, and noise on every row: whoever draws them too early shows
+DRAWS = {"penalty": "hutchinson", "noise_std": 0.3}
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.1])
+def test_watching_does_not_change_training(table, lam):
+    # what is only looked at draws from streams of its own
+    plain, rows = trainer_on(table, lam=lam, **DRAWS)
+    run(plain, rows, None, 4)
+    unseen, rows = trainer_on(table, lam=lam, **DRAWS)
+    unseen._measure = lambda: {"reconstruction": 1.0, "penalty": 1.0}
+    run(unseen, rows, None, 4)
+    assert torch.equal(plain._weights, unseen._weights)
+    watched, rows = trainer_on(table, lam=lam, **DRAWS)
+    run(watched, rows, rows, 4)
+    for name in ("reconstruction", "grad_norm", "weight_norm"):
+        assert watched.history[name] == plain.history[name]
+
+
+def test_seed_decides_on_the_noise_too(table):
+    def first_error(seed, noise_std):
+        # the same weights, for which nearly nothing is learnt, in one batch
+        trainer, rows = trainer_on(
+            table, noise_std=noise_std, batch_size=64, learning_rate_init=1e-30
+        )
+        trainer = Trainer(
+            trainer.objective,
+            trainer.parameters,
+            64,
+            trainer.baseline_loss,
+            torch.Generator().manual_seed(seed),
+        )
+        run(trainer, rows, rows, 1)
+        # of rows in their order: batches come in another one for every seed
+        return trainer.history["validation_loss"][0]
+
+    assert first_error(0, 0.0) == pytest.approx(first_error(1, 0.0), rel=1e-5)
+    assert first_error(0, 0.5) == pytest.approx(first_error(0, 0.5), rel=1e-5)
+    assert first_error(0, 0.5) != pytest.approx(first_error(1, 0.5), rel=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [7, 64])
+def test_validation_loss_is_the_objective_at_full_lam(table, batch_size):
+    trainer, rows = trainer_on(table, lam=2.0, lam_warmup=2, batch_size=batch_size)
+    watched = Rows(table, table.mean(0), CPU, np.arange(5, 30))
+    network, expected = trainer.objective.network, []
+
+    def by_hand(history):
+        sample = watched.take(torch.arange(25))
+        layers = network.forward(sample)
+        errors = (sample - layers[-1].outputs).square().sum(1)
+        loss = (errors + 2.0 * squared_norms(layers[:1])).mean() / 6
+        expected.append(loss.item())
+
+    trainer.parameters.max_iter = 4
+    trainer.run(rows, watched, by_hand)
+    assert trainer.history["lam"] == [0, 1, 2, 2]
+    np.testing.assert_allclose(trainer.history["validation_loss"], expected, rtol=1e-5)
+
+
+def test_history_is_the_mean_over_cells_as_the_steps_met_them(table):
+    # one batch and nearly no step: the objective at the initial weights
+    trainer, rows = trainer_on(
+        table, batch_size=64, lam=0.7, learning_rate_init=1e-30, max_grad_norm=None
+    )
+    network = trainer.objective.network
+    sample = rows.take(torch.arange(64))
+    layers = network.forward(sample)
+    error = (sample - layers[-1].outputs).square().mean().item()
+    norm = squared_norms(layers[:1]).mean().item() / 6
+    run(trainer, rows, None, 1)
+    history = {name: values[0] for name, values in trainer.history.items()}
+    assert history["reconstruction"] == pytest.approx(error, rel=1e-5)
+    assert history["penalty"] == pytest.approx(norm, rel=1e-5)
+    assert history["loss"] == pytest.approx(error + 0.7 * norm, rel=1e-5)
+    assert history["weight_norm"] == pytest.approx(network.weights[0].norm().item())
+    gradient = torch.zeros_like(network.parameters)
+    trainer.objective.gradient(
+        sample, 0.7, None, *network.views(gradient), 1 / trainer.baseline_loss
+    )
+    assert history["grad_norm"] == pytest.approx(gradient.norm().item(), rel=1e-4)
+
+
+def test_small_batches_weigh_as_their_rows(table):
+    # 64 rows in batches of 60 and 4
+    losses = [
+        run_once(trainer_on(table, batch_size=size, learning_rate_init=1e-30))
+        for size in (60, 64)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def run_once(trainer_and_rows):
+    trainer, rows = trainer_and_rows
+    trainer.run_once(rows)
+    return trainer.history["loss"][0]
 
 
 def test_gradients_are_clipped(table):
@@ -105,6 +207,15 @@ def test_gradients_are_clipped(table):
     run(trainer, rows, None, 1)
     assert max(seen) <= 1e-3 * 1.0001
     assert trainer.history["grad_norm"][0] > 1e-2
+
+
+def test_small_gradients_are_left_alone(table):
+    clipped, rows = trainer_on(table, max_grad_norm=1e6)
+    run(clipped, rows, None, 3)
+    free, rows = trainer_on(table, max_grad_norm=None)
+    run(free, rows, None, 3)
+    assert torch.equal(clipped._weights, free._weights)
+    np.testing.assert_equal(clipped.history, free.history)
 
 
 def test_weight_decay_is_decoupled_and_spares_biases(table):
@@ -123,6 +234,46 @@ def test_stops_when_nothing_improves(table):
     run(trainer, rows, None, 100)
     # epoch 5 is the first at full λ; the three after it improve on nothing
     assert trainer.epochs == 5 + 3
+
+
+def test_patience_reads_lam_as_training_does(table):
+    # the float next to a third is less than a third
+    trainer, rows = trainer_on(
+        table, lam=Fraction(1, 3), lam_warmup=4, tol=1e9, n_iter_no_change=3
+    )
+    run(trainer, rows, None, 20)
+    assert trainer.epochs == 5 + 3
+
+
+def scripted(trainer, **losses):
+    """Let epochs report the given terms, in units of the baseline."""
+    epoch, n_epochs = trainer._epoch, iter(range(1000))
+
+    def reported(rows, lam):
+        record, index = epoch(rows, lam), next(n_epochs)
+        for name, values in losses.items():
+            record[name] = values[index] * trainer.baseline_loss
+        return record
+
+    trainer._epoch = reported
+
+
+def test_patience_counts_epochs_since_the_last_improvement_by_tol(table):
+    trainer, rows = trainer_on(
+        table, tol=0.1, n_iter_no_change=3, learning_rate_init=1e-6
+    )
+    # 0.75 improves on 0.8 by less than 0.1; what comes is measured by 0.75
+    losses = [1.0, 0.8, 0.85, 0.75, 0.66, 0.5, 0.45, 0.5, 0.44, 0.1]
+    scripted(trainer, loss=losses)
+    assert run(trainer, rows, None, 100)
+    waited = [0, 0, 1, 2, 3]
+    assert trainer.history["n_iter_no_change"] == waited
+    trainer, rows = trainer_on(
+        table, tol=0.1, n_iter_no_change=4, learning_rate_init=1e-6
+    )
+    scripted(trainer, loss=losses)
+    assert not run(trainer, rows, None, 8)
+    assert trainer.history["n_iter_no_change"] == [*waited, 0, 1, 2]
 
 
 def test_early_stopping_restores_the_best_weights(rng):
@@ -165,6 +316,75 @@ def test_non_finite_steps_are_undone_and_then_given_up(table):
     assert caught.value.epoch == 3
     assert caught.value.term == "reconstruction"
     assert torch.equal(trainer._weights, good)
+
+
+def test_after_bad_tries_adam_and_the_weights_are_those_before(table):
+    trainer, rows = trainer_on(table, batch_size=32)
+    run(trainer, rows, None, 2)
+    before = trainer._weights.clone(), trainer.optimizer
+    gradient, tries = trainer.objective.gradient, []
+
+    def bad_at_first(rows, lam, noise, weight_grads, bias_grads, scale):
+        tries.append((trainer._weights.clone(), trainer.optimizer))
+        terms = gradient(rows, lam, noise, weight_grads, bias_grads, scale)
+        if len(tries) <= 4:  # two epochs of two steps
+            weight_grads[0].fill_(math.nan)
+            return torch.tensor(math.nan), terms[1]
+        return terms
+
+    trainer.objective.gradient = bad_at_first
+    trainer.run_once(rows)
+    assert len(tries) == 6
+    for index in (2, 4):  # the first steps of the second and third try
+        weights, optimizer = tries[index]
+        assert torch.equal(weights, before[0])
+        np.testing.assert_equal(optimizer, before[1])
+    assert trainer.history["learning_rate"] == [1e-2, 1e-2, pytest.approx(1e-4)]
+    assert trainer.epochs == 3
+    assert trainer.optimizer["steps"] == 6
+    trainer.run_once(rows)
+    # the rate stays what recovery made it
+    assert trainer.history["learning_rate"][-1] == pytest.approx(1e-4)
+
+
+def test_an_epoch_worse_than_the_means_halves_the_rate(table):
+    trainer, rows = trainer_on(table)
+    # a half, but not where it gets better again
+    scripted(trainer, reconstruction=[0.9, 1.3, 1.2, 1.25, 1.25, 0.5])
+    run(trainer, rows, None, 6)
+    rates = np.array(trainer.history["learning_rate"]) / 1e-2
+    assert rates == pytest.approx([1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
+def test_a_term_explodes_beyond_its_factor(table):
+    trainer, _ = trainer_on(table)
+    unit = trainer.baseline_loss
+
+    def exploded(reconstruction, penalty, lam=0.5):
+        terms = {"reconstruction": reconstruction * unit, "penalty": penalty * unit}
+        return trainer._exploded(terms, lam)
+
+    trainer._start = {"reconstruction": 2 * unit, "penalty": 4 * unit}
+    # half as bad again as at the start
+    assert exploded(2.99, 0) is None
+    assert exploded(3.01, 0) == "reconstruction"
+    assert exploded(math.nan, 0) == exploded(math.inf, 0) == "reconstruction"
+    # ten times λ times the start
+    assert exploded(0, 39) is None
+    assert exploded(0, 41) == "penalty"
+    assert exploded(0, math.nan) == "penalty"
+    # or ten times the last epoch, which may have grown
+    trainer.history["penalty"] = [100 * unit, 8 * unit]
+    assert exploded(0, 79) is None
+    assert exploded(0, 81) == "penalty"
+    trainer.history["penalty"] = [1 * unit]
+    assert exploded(0, 39) is None
+    # or ten times the means, where the start was better
+    trainer._start = {"reconstruction": 0.1 * unit, "penalty": 0.1 * unit}
+    trainer.history["penalty"] = []
+    assert exploded(1.49, 19) is None
+    assert exploded(1.51, 0) == "reconstruction"
+    assert exploded(0, 21) == "penalty"
 
 
 def test_optimizer_state_goes_on_exactly(table):

@@ -63,7 +63,9 @@ def _constant(value, like):
 
 @functools.cache
 def _cached_constant(value, dtype, device):
-    return torch.full((), value, dtype=dtype, device=device)
+    # kept for all: autograd refuses what was made in inference mode
+    with torch.inference_mode(False):
+        return torch.full((), value, dtype=dtype, device=device)
 
 
 def _sigmoid(z):

@@ -139,7 +139,8 @@ def squared_norms(layers):
     """Squared Frobenius norm of each row's Jacobian, exact; shape (n,)."""
     only_first_bends = len(layers) == 2 and layers[1].derivative is None
     method = "closed_form" if len(layers) == 1 or only_first_bends else "exact"
-    return PENALTIES[method].value(layers, None)
+    # by rounding, terms that cancel may add up to less than zero
+    return PENALTIES[method].value(layers, None).clamp_(min=0)
 
 
 class ClosedForm(Penalty):

@@ -155,7 +155,7 @@ class Trainer:
                 # worse than a constant, and not on its way back: it has begun to bounce
                 self.rate_factor *= 0.5
             previous = error
-            if self.history["lam"][-1] >= parameters.lam:
+            if self.history["lam"][-1] >= float(parameters.lam):
                 loss = watched[-1]
                 improved = loss < best - parameters.tol * self.baseline_loss
                 waited = 0 if improved else waited + 1

@@ -311,8 +311,7 @@ class _Frame(_Table):
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
             codes = column.cat.codes.to_numpy(dtype=float)
             return np.where(codes < 0, np.nan, codes)
-        is_plain = isinstance(dtype, np.dtype)
-        if is_plain or (dtype.kind in "biuf" and not column.hasnans):
+        if isinstance(dtype, np.dtype) or dtype.kind in "biuf":
             return column.to_numpy()
         return np.asarray(column, dtype=object)
 
@@ -453,7 +452,9 @@ def _objects(cells):
 def _with_cell(row, position, cell):
     """A row, in its own kind, with another cell."""
     if isinstance(row, np.ndarray):
-        row = row.astype(np.result_type(row, np.asarray(cell)))
+        dtypes = row.dtype, np.asarray(cell).dtype
+        are_alike = len({_kind_of_type(dtype) for dtype in dtypes}) == 1
+        row = row.astype(np.result_type(*dtypes) if are_alike else object)
         row[position] = cell
         return row
     cells = [*row[:position], cell, *row[position + 1 :]]

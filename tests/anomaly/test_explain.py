@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,13 @@ from skcae.anomaly import _explanation, explain
 PARTS = ["contribution", "direction", "observed", "expected"]
 
 
+class Constant:
+    """Scores all rows alike."""
+
+    def score_samples(self, X):
+        return -np.ones(len(X))
+
+
 class Distance:
     """Scores rows by their mean distance from 0; needs cells that are numbers."""
 
@@ -31,12 +39,12 @@ class Distance:
         return -np.abs(np.array(X, dtype=float)).mean(axis=1)
 
 
-def planted(rows, rng, n=300):
-    """Rows with a fault of 4 to 8 standard deviations in one column each."""
+def planted(rows, rng, sizes, n=300):
+    """Rows with a fault in one column each, of such sizes in standard deviations."""
     broken = rows[rng.integers(0, len(rows), n)]
     column = rng.integers(0, rows.shape[1], n)
     sign = rng.choice([-1, 1], n)
-    fault = sign * rng.uniform(4, 8, n) * rows.std(axis=0)[column]
+    fault = sign * rng.uniform(*sizes, n) * rows.std(axis=0)[column]
     broken[np.arange(n), column] += fault
     return broken, column, sign
 
@@ -45,13 +53,13 @@ def planted(rows, rng, n=300):
 @pytest.mark.parametrize("table", ["surface", "cancer"])
 def test_the_broken_column_ranks_first(table, parameters, rng):
     if table == "surface":
-        X = draw(rng, 2000)
+        X, sizes = draw(rng, 2000), (2, 4)
     else:
         X, y = load_breast_cancer(return_X_y=True)
-        X = X[y == 1]
+        X, sizes = X[y == 1], (4, 8)
     train, unseen = train_test_split(X, random_state=0)
     model = scaled_autoencoder(max_iter=100, **parameters).fit(train)
-    rows, column, sign = planted(unseen, rng)
+    rows, column, sign = planted(unseen, rng, sizes)
     explanation = explain(model, rows, unseen)
     errors = model[-1].feature_errors(model[0].transform(rows))
     found = explanation["contribution"].to_numpy().argmax(axis=1) == column
@@ -336,10 +344,36 @@ def test_lists_and_arrays_go_together(rng):
         pd.testing.assert_frame_equal(explain(Distance(), X, X_normal), wanted)
     normal = array.astype(object)
     pd.testing.assert_frame_equal(explain(Distance(), rows, normal), wanted)
-    formats = sparse.csr_array(array), sparse.csc_matrix(array), sparse.coo_array(array)
-    for X_normal in formats:
-        got = explain(Distance(), formats[0], X_normal)
-        pd.testing.assert_frame_equal(got, wanted)
+
+
+def test_formats_of_sparse_matrices_go_together(rng):
+    array = draw(rng, 30)
+
+    class OfType(Distance):
+        def __init__(self, X):
+            self.kind = type(X)
+
+        def score_samples(self, X):
+            assert isinstance(X, self.kind) or X.shape[0] == 30
+            return super().score_samples(X)
+
+    new = sparse.csr_array, sparse.csc_matrix, sparse.coo_array, sparse.lil_matrix
+    wanted = explain(Distance(), array[:3], array)
+    for X in (one(array[:3]) for one in new):
+        for X_normal in (one(array) for one in new):
+            got = explain(OfType(X), X, X_normal)
+            pd.testing.assert_frame_equal(got, wanted)
+
+
+def test_numbers_beside_texts_in_a_list_stay_numbers_beside_an_array():
+    class Squares:
+        def score_samples(self, X):
+            return -1.0 - np.array([row[0] for row in X], dtype=float) ** 2
+
+    normal = [[0.5, "a"], [2, "b"]] * 10
+    explanation = explain(Squares(), np.array([[3, "a"]], dtype=object), normal)
+    assert explanation["expected"].to_numpy().tolist() == [[0.5, "a"]]
+    assert list(explanation["direction"].loc[0]) == ["too high", ""]
 
 
 # No rows
@@ -546,6 +580,18 @@ def test_categories_of_rows_loaded_apart_may_differ(dtype, mixed, staff):
     assert explanation["direction"]["job"].iloc[0] == "unusual"
 
 
+def test_numbers_stay_numbers_beside_categories_of_numbers():
+    class Seen(Distance):
+        def score_samples(self, X):
+            assert all(dtype.kind in "if" or len(X) == 20 for dtype in X.dtypes)
+            return super().score_samples(X)
+
+    X = pd.DataFrame({"a": [3, 4], "b": [3.5, 4.5]})
+    normal = pd.DataFrame({"a": [1, 2] * 10, "b": [1.5, 2.5] * 10})
+    explanation = explain(Seen(), X, normal.astype("category"))
+    pd.testing.assert_frame_equal(explanation, explain(Distance(), X, normal))
+
+
 class LikesC:
     """Scores best what is "c" in the first column; notes the types that it saw."""
 
@@ -579,13 +625,22 @@ def test_categories_of_polars_may_differ(mine, theirs):
     assert model.types[0] == model.types[2]
 
 
-def test_dictionaries_of_arrow_may_differ():
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_dictionaries_of_arrow_may_differ(is_batch):
     pyarrow = pytest.importorskip("pyarrow")
-    X, X_normal = (
-        pyarrow.table({"a": pyarrow.array(cells).dictionary_encode()})
-        for cells in (TEXTS, NORMAL_TEXTS)
-    )
-    model = LikesC(lambda X: X["a"].to_pylist(), lambda X: X.schema.types)
+
+    def table(cells, dictionary):
+        codes = [dictionary.index(cell) for cell in cells]
+        cells = pyarrow.DictionaryArray.from_arrays(codes, dictionary)
+        return (pyarrow.record_batch if is_batch else pyarrow.table)({"a": cells})
+
+    def by_code(X):
+        """Texts as a step would read them that knows the dictionary of X."""
+        chunks = [X["a"]] if is_batch else X["a"].chunks
+        return ["abc"[code] for chunk in chunks for code in chunk.indices.to_pylist()]
+
+    model = LikesC(by_code, lambda X: X.schema.types)
+    X, X_normal = table(TEXTS, TEXTS), table(NORMAL_TEXTS, ["c", "b", "a"])
     explanation = explain(model, X, X_normal)
     assert list(explanation["expected"]["a"]) == ["c", "c"]
     assert model.types[0] == model.types[2]
@@ -594,6 +649,7 @@ def test_dictionaries_of_arrow_may_differ():
 def tables_of(cells):
     """The kinds of tables that hold a column of such cells, made if possible."""
     yield np.array(cells)[:, None]
+    yield [*np.array(cells)[:, None]]
     yield pd.DataFrame({"a": cells})
     yield pytest.importorskip("polars").DataFrame({"a": cells})
     yield pytest.importorskip("pyarrow").table({"a": cells})
@@ -610,18 +666,29 @@ def test_a_fraction_beside_whole_numbers_is_not_cut_off():
 
 
 def test_texts_do_not_turn_the_numbers_beside_them_into_texts():
-    class Lengths:
-        def score_samples(self, X):
-            return -np.ones(len(X))
-
     numbers, texts = tables_of([3, 4] * 10), tables_of(["a", "b"] * 10)
     for X, X_normal in zip(numbers, texts, strict=True):
-        if isinstance(X, pd.DataFrame):  # whose columns hold both
-            assert explain(Lengths(), X, X_normal)["contribution"].eq(0).all(axis=None)
+        if isinstance(X, pd.DataFrame | list):  # which hold both: see below
             continue
         for one, other in ((X, X_normal), (X_normal, X)):
             with pytest.raises(TypeError, match="types of X, in column '(a|x0)'"):
-                explain(Lengths(), one, other)
+                explain(Constant(), one, other)
+
+
+@pytest.mark.parametrize("kind", ["frame", "rows"])
+def test_a_text_in_place_of_a_number_leaves_the_others_numbers(kind):
+    class LikesTexts:
+        def score_samples(self, X):
+            rows = [*X.itertuples(index=False)] if kind == "frame" else X
+            assert all(isinstance(row[1], Integral) for row in rows)
+            return np.where([isinstance(row[0], str) for row in rows], -1.0, -2.0)
+
+    X, X_normal = [np.array([3, 4])], [["a", 4]] * 20
+    if kind == "frame":
+        X, X_normal = pd.DataFrame(X), pd.DataFrame(X_normal)
+    explanation = explain(LikesTexts(), X, X_normal)
+    assert explanation["expected"].to_numpy().tolist() == [["a", 4]]
+    assert explanation["direction"].to_numpy().tolist() == [["unusual", ""]]
 
 
 def test_an_array_of_objects_stands_beside_one_of_numbers():

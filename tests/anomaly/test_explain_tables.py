@@ -261,6 +261,7 @@ def arrow_table(*typed, batch=False, names=None):
     names = [f"c{i}" for i in range(len(typed))] if names is None else names
     types = {
         "dictionary": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
+        "codes": pyarrow.dictionary(pyarrow.int32(), pyarrow.int64()),
         "decimal": pyarrow.decimal128(10, 2),
     }
     types |= {
@@ -275,12 +276,12 @@ def arrow_table(*typed, batch=False, names=None):
 
     def make(cells):
         arrays = [
-            pyarrow.array(column, field.type if dtype != "dictionary" else None)
-            for column, field, (_, dtype) in zip(cells, schema, typed, strict=True)
+            pyarrow.array(column, getattr(field.type, "value_type", field.type))
+            for column, field in zip(cells, schema, strict=True)
         ]
         arrays = [
-            array.dictionary_encode() if dtype == "dictionary" else array
-            for array, (_, dtype) in zip(arrays, typed, strict=True)
+            array.dictionary_encode() if hasattr(field.type, "value_type") else array
+            for array, field in zip(arrays, schema, strict=True)
         ]
         return new(arrays, schema=schema)
 
@@ -435,6 +436,7 @@ KINDS = {
         (with_gaps(integers, None), "int16"),
         (with_gaps(words, None), "string"),
         (with_gaps(letters, None), "dictionary"),
+        (digits, "codes"),
         (booleans, "bool_"),
         (dates, "date32"),
         (decimals, "decimal"),
@@ -531,6 +533,10 @@ def has_order(table, position, cells):
     if isinstance(table, pd.DataFrame):
         dtype = table.dtypes.iloc[position]
         if isinstance(dtype, pd.CategoricalDtype):
+            return dtype.ordered
+    if hasattr(table, "schema") and hasattr(table.schema, "types"):
+        dtype = table.schema.types[position]
+        if hasattr(dtype, "value_type"):  # a dictionary
             return dtype.ordered
     present = [cell for cell in cells if not is_missing(cell)]
     return not any(isinstance(cell, UNORDERED) for cell in present)

@@ -19,6 +19,7 @@ def linear(**parameters):
         hidden_layer_sizes=(),
         activation="identity",
         lam=0,
+        noise_std=0,
         random_state=0,
         **parameters,
     )
