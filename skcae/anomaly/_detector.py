@@ -16,6 +16,7 @@ from skcae._trim import untrimmed
 from skcae.anomaly._calibration import p_values_of_scores, threshold_of_scores
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._reference import ReferenceRows
+from skcae.anomaly._tables import table_like
 
 # Share of the rows that the network does not see, so that their errors are those of new
 # rows; and how many such rows are enough.
@@ -336,11 +337,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-            Rows to explain.
+        X : table of shape (n_samples, n_features)
+            Rows to explain; may be none.
         X_normal : table of the kind of ``X``, default=None
-            Normal rows. None for up to 1000 of those that were kept, where ``X`` is an
-            array or a DataFrame of pandas.
+            Normal rows. None for up to 1000 of those that were kept.
         n_values : int, default=10
             Values to try in each column.
 
@@ -352,10 +352,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         if X_normal is None:
             rows = self._reference.rows[:_NORMAL_ROWS_TO_EXPLAIN] + self._center
-            if isinstance(X, pd.DataFrame):
-                X_normal = pd.DataFrame(rows, columns=X.columns)
-            else:
-                X, X_normal = np.asarray(X), rows
+            X_normal = table_like(X, rows)
         return explain(self, X, X_normal, n_values=n_values)
 
     # Keeping it

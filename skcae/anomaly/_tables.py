@@ -68,6 +68,24 @@ def as_tables(X, X_normal):
     return rows, normal
 
 
+def table_like(X, rows):
+    """Write numbers into the kind of table that X is, with its names.
+
+    Parameters
+    ----------
+    X : table
+        Of any kind that has a class here.
+    rows : ndarray of shape (n_rows, n_columns)
+        The numbers.
+
+    Returns
+    -------
+    table : table of shape (n_rows, n_columns)
+        To stand beside ``X`` in :func:`as_tables`.
+    """
+    return _wrapped(X, "X").like(rows)
+
+
 class _Table:
     """Rows of one kind of table, whose columns are known by position.
 
@@ -133,6 +151,10 @@ class _Table:
         """
         raise NotImplementedError
 
+    def like(self, rows):
+        """Return an array of numbers as a table of this kind."""
+        return rows
+
     def compared(self, column):
         """Compare the cells of a column with each other."""
         compared = compare(self.cells(column))
@@ -187,6 +209,9 @@ class _MaskedArray(_Array):
     def joined(self, position, others):
         return np.ma.concatenate([self.column(position), others])
 
+    def like(self, rows):
+        return np.ma.array(rows)
+
     def cells(self, column):
         cells = np.ma.getdata(column).astype(object)
         cells[np.ma.getmaskarray(column)] = None
@@ -203,6 +228,9 @@ class _Tensor(_Array):
         rows = self.X[positions].to(column.dtype)
         rows[:, column_position] = column
         return rows
+
+    def like(self, rows):
+        return sys.modules["torch"].as_tensor(rows)
 
     def cells(self, column):
         return np.asarray(column)
@@ -300,6 +328,9 @@ class _Frame(_Table):
         index = self.index[positions]
         return pd.DataFrame(cells, index=index, columns=self.names, copy=False)
 
+    def like(self, rows):
+        return pd.DataFrame(rows, columns=self.names)
+
     def is_category(self, column):
         is_category = isinstance(column.dtype, pd.CategoricalDtype)
         return is_category and not column.dtype.ordered
@@ -342,6 +373,9 @@ class _Polars(_Table):
         name = self.names[column_position]
         return take_rows(self.X, positions).with_columns(column.alias(name))
 
+    def like(self, rows):
+        return sys.modules["polars"].DataFrame(rows, schema=self.names)
+
     def cells(self, column):
         is_number = column.dtype.is_integer() or column.dtype.is_float()
         if is_number and column.null_count() == 0:
@@ -380,6 +414,9 @@ class _Arrow(_Table):
         rows = take_rows(self._table, positions)
         rows = rows.set_column(column_position, field, column)
         return rows.combine_chunks().to_batches()[0] if self._is_batch else rows
+
+    def like(self, rows):
+        return type(self.X).from_arrays([*rows.T], names=self.names)
 
     def is_category(self, column):
         is_category = sys.modules["pyarrow"].types.is_dictionary(column.type)

@@ -1,10 +1,12 @@
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.frozen import FrozenEstimator
@@ -287,6 +289,43 @@ def test_explain_is_that_of_the_function_and_knows_normal_rows(fitted, table):
     np.testing.assert_allclose(
         unnamed.to_numpy(float), own["contribution"].to_numpy(float), rtol=1e-6
     )
+
+
+def polars_of(rows):
+    polars = pytest.importorskip("polars")
+    return polars.DataFrame(rows, schema=list("abcdefgh")[: rows.shape[1]])
+
+
+def arrow_of(rows, kind="Table"):
+    pyarrow = pytest.importorskip("pyarrow")
+    names = list("abcdefgh")[: rows.shape[1]]
+    return getattr(pyarrow, kind).from_arrays([*rows.T], names=names)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        polars_of,
+        arrow_of,
+        partial(arrow_of, kind="RecordBatch"),
+        np.ndarray.tolist,
+        torch.tensor,
+        np.ma.array,
+    ],
+)
+def test_explain_knows_normal_rows_in_every_kind_of_table(kind, rng):
+    X = rng.standard_normal((60, 3))
+    detector = quick().fit(kind(X))
+    for n_rows in (3, 0):
+        got = detector.explain(kind(X)[:n_rows])
+        wanted = quick().fit(X).explain(X[:n_rows])
+        assert got.shape == wanted.shape
+        for part in ("contribution", "expected"):
+            np.testing.assert_allclose(
+                got[part].to_numpy(float), wanted[part].to_numpy(float)
+            )
+        ways = [table["direction"].to_numpy().tolist() for table in (got, wanted)]
+        assert ways[0] == ways[1]
 
 
 @pytest.mark.parametrize(
