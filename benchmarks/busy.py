@@ -11,11 +11,13 @@ the number of threads that the estimator chooses with one thread, and with
 import multiprocessing
 import statistics
 import sys
+import warnings
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks._report import interleaved, parser, ratios, setting, table, write
 from benchmarks._rivals import contractive, mlp_regressor
@@ -73,6 +75,7 @@ def main():
     arguments.add_argument("--quick", action="store_true", help="two minutes")
     options = arguments.parse_args()
     n_pairs = 3 if options.quick else 9
+    warnings.simplefilter("ignore", ConvergenceWarning)
     conditions = setting(threads=torch.get_num_threads(), pairs=n_pairs)
     print(f"{'':24}{'others':>7}{'/ one thread':>14}{'bar':>6}{'/ MLPRegressor':>16}")
     rows = []
