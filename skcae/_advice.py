@@ -48,7 +48,8 @@ def cure(X, parameters, names, term="reconstruction"):
             f"{spread[widest]:.3g})",
         )
     first, *others = cures
-    return f"{first[0].upper()}{first[1:]}; else {', or '.join(others)}."
+    otherwise = f"; else {', or '.join(others)}" if others else ""
+    return f"{first[0].upper()}{first[1:]}{otherwise}."
 
 
 def judge(loss, baseline_loss, varies, advise):

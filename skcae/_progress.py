@@ -22,7 +22,8 @@ def progress(verbose, max_iter):
         done = "#" * (_WIDTH * epoch // max_iter)
         print(
             f"\r[{done:.<{_WIDTH}}] epoch {epoch}/{max_iter}  "
-            f"loss {history['loss'][-1]:.5g}",
+            f"loss {history['loss'][-1]:.5g}  "
+            f"epochs without improvement {history['n_iter_no_change'][-1]}",
             end="",
             file=sys.stderr,
             flush=True,
