@@ -15,7 +15,7 @@ from skcae._core.losses import LOSSES
 from skcae._core.penalties import PENALTIES
 
 # float32 holds neither the squares of larger values nor their sums.
-_LARGEST_VALUE = 1e15
+LARGEST_VALUE = 1e15
 # What a scaler to [0, 1] may miss its range by.
 _ROUNDING = 1e-6
 # A layer of more units would not fit into any memory.
@@ -248,8 +248,8 @@ def check_columns(X, loss, names):
     check_range(X, loss, names)
     _check_within(
         X,
-        -_LARGEST_VALUE,
-        _LARGEST_VALUE,
+        -LARGEST_VALUE,
+        LARGEST_VALUE,
         "training is done in float32: scale the columns first",
         names,
     )

@@ -123,6 +123,12 @@ def p_values_of_scores(scores, calibration):
     return (1 + n_as_low) / (1 + len(calibration))
 
 
+def rank_of_rate(rate, n_calibration):
+    """How many of the calibration scores a threshold at the rate may reach."""
+    # 0.29 * 100 is less than 29 by rounding
+    return math.floor(rate * (n_calibration + 1) * (1 + 1e-12))
+
+
 def threshold_of_scores(calibration, rate):
     """Threshold for scores at a rate, see :func:`threshold`.
 
@@ -141,8 +147,7 @@ def threshold_of_scores(calibration, rate):
     ValueError
         If there are too few scores for the rate.
     """
-    # 0.29 * 100 is less than 29 by rounding
-    rank = math.floor(rate * (len(calibration) + 1) * (1 + 1e-12))
+    rank = rank_of_rate(rate, len(calibration))
     if rank == 0:
         raise ValueError(
             f"X_calibration has {len(calibration)} rows: a rate of {rate} takes at "

@@ -1,7 +1,5 @@
 """A network and neighbours in one outlier detector, with its own calibration."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -13,7 +11,11 @@ from skcae._estimator import ContractiveAutoencoder
 from skcae._pipeline import index_of
 from skcae._threshold import quantile_offset
 from skcae._trim import untrimmed
-from skcae.anomaly._calibration import p_values_of_scores, threshold_of_scores
+from skcae.anomaly._calibration import (
+    p_values_of_scores,
+    rank_of_rate,
+    threshold_of_scores,
+)
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._reference import ReferenceRows
 from skcae.anomaly._tables import table_like
@@ -28,8 +30,6 @@ _FEWEST_TO_SPLIT = 20
 _AUTO_RATE = 0.01
 # Mean square of a residual: less is rounding.
 _SMALLEST_ERROR = 1e-6
-# float32 holds neither the squares of larger values nor their sums.
-_LARGEST_VALUE = 1e15
 _NORMAL_ROWS_TO_EXPLAIN = 1000
 
 
@@ -224,7 +224,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores = np.full(len(X), -np.inf)
         with np.errstate(over="ignore"):
             rows = X - self._center
-            within = np.abs(rows).max(axis=1) <= _LARGEST_VALUE
+            within = np.abs(rows).max(axis=1) <= _checks.LARGEST_VALUE
             if within.any():
                 parts = self._parts(
                     rows[within].astype(np.float32),
@@ -239,7 +239,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     @staticmethod
     def _between(ascending, rate):
         """Threshold between two scores, as many below as the rate says."""
-        rank = math.floor(rate * (len(ascending) + 1) * (1 + 1e-12))
+        rank = rank_of_rate(rate, len(ascending))
         return quantile_offset(ascending, rank / len(ascending))
 
     # Using the fitted detector
