@@ -501,7 +501,7 @@ def wild_setting(rng):
 @pytest.mark.filterwarnings(COLLAPSED)
 def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
     errors, n_warned = [], 0
-    for seed in range(200):
+    for seed in range(120):
         X, parameters = wild_setting(rng)
         model = ContractiveAutoencoder(**parameters, random_state=seed)
         try:
@@ -521,8 +521,8 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
         worse = any("worse than" in str(warning.message) for warning in warned)
         n_warned += worse
         assert -model.score(X) <= (1.5 if worse else 1.01) * bound, parameters
-    assert len(errors) <= 25
-    assert n_warned <= 25
+    assert len(errors) <= 20
+    assert n_warned <= 20
 
 
 def test_collapsed_code_warns(digits):
