@@ -52,6 +52,53 @@ def test_ties_only_raise_p_values():
     assert p_values(Given(), column(-99), calibration).tolist() == [1 / 23]
 
 
+def test_weighted_p_values_are_those_of_the_definition(rng):
+    calibration, rows = rng.normal(size=(50, 1)), rng.normal(size=(20, 1))
+
+    def ratio(X):
+        return 2 * np.exp(0.7 * X[:, 0])
+
+    p = p_values(Given(), rows, calibration, density_ratio=ratio)
+    for own, value in zip(rows[:, 0], p, strict=True):
+        everything = np.append(calibration[:, 0], own)
+        weights = np.exp(0.7 * everything)
+        as_low = weights[everything <= own].sum()
+        assert value == pytest.approx(as_low / weights.sum())
+
+
+def test_weights_keep_the_rate_of_shifted_rows(rng):
+    # N(1, 1) over N(0, 1)
+    plain, weighted = [], []
+    for _ in range(200):
+        calibration, rows = (
+            column(*rng.normal(size=400)),
+            column(*rng.normal(-1, 1, 50)),
+        )
+        plain.append(np.mean(p_values(Given(), rows, calibration) <= 0.1))
+        p = p_values(
+            Given(), rows, calibration, density_ratio=lambda X: np.exp(-X[:, 0])
+        )
+        weighted.append(np.mean(p <= 0.1))
+    error = np.std(weighted, ddof=1) / np.sqrt(200)
+    assert np.mean(plain) > 0.3
+    assert np.mean(weighted) < 0.1 + 3 * error
+
+
+@pytest.mark.parametrize(
+    ("ratio", "message"),
+    [
+        (lambda X: 1.0, "one number for each of 3 rows"),
+        (lambda X: np.array([1.0, np.nan, 1.0]), "positive and finite"),
+        (lambda X: np.zeros(3), "positive and finite"),
+    ],
+)
+def test_what_is_no_ratio_is_refused(ratio, message):
+    with pytest.raises(ValueError, match=message):
+        p_values(Given(), column(1, 2, 3), column(1, 2, 3), density_ratio=ratio)
+    with pytest.raises(ValueError, match=r"density_ratio takes the rows of X_calib"):
+        p_values(Given(), column(1, 2, 3), density_ratio=ratio)
+
+
 def test_p_values_keep_the_index(mixed, staff):
     p = p_values(mixed, staff[500:], staff[400:500])
     assert p.index.equals(staff.index[500:])
