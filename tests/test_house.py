@@ -17,14 +17,14 @@ PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
     {"_core"},
-    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "export", "functional"},
+    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "_module", "functional"},
     {"_advice"},
     {"_fit"},
     {"_estimator"},
     {"_pipeline"},
     {"metrics"},
     {"anomaly", "inspection"},
-    {"plotting"},
+    {"export", "plotting"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
