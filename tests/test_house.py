@@ -17,7 +17,15 @@ PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
     {"_core"},
-    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "_module", "functional"},
+    {
+        "_checks",
+        "_threshold",
+        "_trim",
+        "_progress",
+        "_drawing",
+        "_module",
+        "functional",
+    },
     {"_advice"},
     {"_fit"},
     {"_estimator"},

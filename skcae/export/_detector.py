@@ -40,7 +40,9 @@ def add_detector(graph, model, rows):
     scores = graph.Where(is_within, graph.Neg(graph.Exp(mean)), -np.inf)
 
     calibration = model.calibration_scores_
-    is_as_low = graph.LessOrEqual(calibration, graph.insert_axis(scores))
+    is_as_low = graph.LessOrEqual(
+        calibration, graph.insert_axis(graph.Mul(scores, 1 - 1e-6))
+    )
     n_as_low = graph.sum(graph.cast(is_as_low, np.float64))
     p_values = graph.Div(graph.Add(n_as_low, 1.0), len(calibration) + 1.0)
     return [scores, labels(graph, scores, model), p_values]

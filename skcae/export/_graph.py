@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 class Graph:
@@ -36,10 +36,16 @@ class Graph:
         return results[0]
 
     def constant(self, values):
-        """Add a number or an array."""
+        """Add a number or an array; strings are objects."""
         name = self._scope.get_unique_variable_name("constant")
-        tensor = numpy_helper.from_array(np.asarray(values, order="C"))
-        self._container.add_initializer(name, None, None, tensor)
+        values = np.asarray(values, order="C")
+        if values.dtype == object:
+            texts = [text.encode() for text in values.ravel()]
+            string = TensorProto.STRING
+            self._container.add_initializer(name, string, values.shape, texts)
+        else:
+            tensor = numpy_helper.from_array(values)
+            self._container.add_initializer(name, None, None, tensor)
         return name
 
     def doubles(self, array):

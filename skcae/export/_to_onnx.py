@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_choice
-from skcae._pipeline import column_of, names_of, take_rows, unwrapped
+from skcae._pipeline import column_of, last_step, names_of, take_rows, unwrapped
+from skcae.anomaly import AnomalyDetector
 
 # So many rows are computed twice, and may differ by so much of the largest value.
 _N_CHECKED = 1000
@@ -117,7 +118,8 @@ def to_onnx(model, X, path=None, *, dtype="float32"):
             raise ImportError(
                 f'to_onnx needs {library}: pip install "skcae[onnx]"'
             ) from error
-    from onnx import checker
+    from onnx.checker import ValidationError, check_model
+    from onnx.shape_inference import InferenceError
 
     from skcae.export._conversion import convert
 
@@ -132,9 +134,15 @@ def to_onnx(model, X, path=None, *, dtype="float32"):
         names = own_names
     try:
         graph = convert(_plain(model), inputs, dtype)
-    except (NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"A step of model has no ONNX form: {error}") from error
-    checker.check_model(graph, full_check=True)
+        check_model(graph, full_check=True)
+    except (
+        NotImplementedError,
+        RuntimeError,
+        InferenceError,
+        ValidationError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"A step of model has no ONNX form: {reason}") from error
     content = graph.SerializeToString(deterministic=True)
     _check_agreement(content, model, inputs, names)
     if path is not None:
@@ -206,14 +214,20 @@ def _check_agreement(content, model, inputs, names):
     for output, result in zip(session.get_outputs(), results, strict=True):
         methods = _METHODS.get(output.name, ())
         method = next((name for name in methods if hasattr(model, name)), None)
-        if method is not None:
-            expected = np.reshape(getattr(model, method)(X), result.shape)
-            largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-            if not np.allclose(result, expected, rtol=0, atol=_TOLERANCE * largest):
-                raise ValueError(
-                    f"The graph's {output.name!r} of X is not what {method} gives: a "
-                    "step does something else in ONNX. Leave steps out to find which."
-                )
+        if method is None:
+            continue
+        expected = np.reshape(getattr(model, method)(X), result.shape)
+        with np.errstate(invalid="ignore"):  # of inf less inf
+            difference = np.where(result == expected, 0, np.abs(result - expected))
+        largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+        is_close = difference <= _TOLERANCE * largest
+        # of neighbours that are equally far, graph and model may take different ones
+        wanted = 0.5 if isinstance(last_step(model), AnomalyDetector) else 1
+        if is_close.mean() < wanted:
+            raise ValueError(
+                f"The graph's {output.name!r} of X is not what {method} gives: a step "
+                "does something else in ONNX. Leave steps out to find which."
+            )
 
 
 def _table(inputs, names):
