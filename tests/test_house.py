@@ -73,6 +73,13 @@ def test_no_private_name_leaves_its_file(path):
             assert module.is_dir() or module.with_suffix(".py").exists(), name
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_unpickles(path):
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & {"cloudpickle", "dill", "joblib", "pickle", "shelve"}
+    assert ".load(" not in path.read_text()
+
+
 def test_every_room_has_a_floor():
     assert {room_of(path) for path in FILES} == set(FLOOR) - {"functional"}
 
