@@ -82,8 +82,8 @@ def _log_parts(graph, model, centred):
     distances, order = graph.lowest(graph.mean(differences), reference.n_neighbors)
     level = graph.mean(graph.Log(graph.Max(distances, SHORTEST_COMPRESSED)))
     nearest = graph.GatherElements(candidates, order, axis=1)
-    around = graph.mean(graph.Gather(reference.levels, nearest))
-    around = graph.Min(around, reference.sparsest)
+    levels = graph.Gather(reference.levels.astype(np.float64), nearest)
+    around = graph.Min(graph.mean(levels), float(reference.sparsest))
     return [log_error, log_distance, graph.Sub(level, around)]
 
 
