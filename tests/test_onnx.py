@@ -49,7 +49,9 @@ METHODS = {
 
 def run(graph, X):
     """Outputs by name, for an array or for a DataFrame of numbers and strings."""
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), options)
     inputs = {"X": X}
     if isinstance(X, pd.DataFrame):
         inputs = {
