@@ -17,7 +17,7 @@ from skcae._core.penalties import PENALTIES
 # float32 holds neither the squares of larger values nor their sums.
 LARGEST_VALUE = 1e15
 # What a scaler to [0, 1] may miss its range by.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 # A layer of more units would not fit into any memory.
 _MOST_UNITS = 2**24
 
@@ -264,7 +264,7 @@ def check_range(X, loss, names):
     low, high = record.lowest, record.highest
     if np.isfinite([low, high]).all():
         reason = f"loss={loss!r} needs values in [{low:g}, {high:g}]: {record.advice}"
-        _check_within(X, low - _ROUNDING, high + _ROUNDING, reason, names)
+        _check_within(X, low - ROUNDING, high + ROUNDING, reason, names)
 
 
 def _check_within(X, low, high, reason, names):

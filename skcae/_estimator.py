@@ -13,11 +13,12 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from skcae import _advice, _checks, _fit, export
+from skcae import _advice, _checks, _fit
 from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
 from skcae._core.training import TrainingDivergedError
+from skcae._module import to_module
 from skcae._progress import progress
 from skcae._threshold import auto_offset, quantile_offset
 from skcae._trim import untrimmed
@@ -579,7 +580,7 @@ class ContractiveAutoencoder(
             calling it reconstructs. Tied weights stay tied.
         """
         check_is_fitted(self)
-        return export.to_module(self._checkpoint)
+        return to_module(self._checkpoint)
 
     def _score_rows(self, X):
         return self._checkpoint.scores(X, self._inference_device())

@@ -221,7 +221,7 @@ def _flat_steps(estimator):
     return steps + inner, pipeline
 
 
-def _unwrapped(step):
+def unwrapped(step):
     """What works in a frozen step, or in one that was searched for."""
     while isinstance(step, FrozenEstimator) or hasattr(step, "best_estimator_"):
         is_frozen = isinstance(step, FrozenEstimator)
@@ -381,7 +381,7 @@ def check_smooth(inputs):
 
 def _leaves(step):
     """Yield the steps that a step is made of."""
-    step = _unwrapped(step)
+    step = unwrapped(step)
     if isinstance(step, Pipeline):
         for _, part in step.steps:
             yield from _leaves(part)
@@ -484,7 +484,7 @@ def _undo(step, rows, is_kept, given):
     is_kept : ndarray of bool of shape (n_in,)
         False for the columns that this or later steps drop.
     """
-    step = _unwrapped(step)
+    step = unwrapped(step)
     if isinstance(step, Pipeline):
         for position in reversed(range(len(step.steps))):
             before = partial(_before, step, position, given)

@@ -422,10 +422,10 @@ def test_import_is_light_and_changes_nothing():
         "import os, random, sys, numpy, torch, sklearn\n"
         "before = dict(os.environ), torch.get_num_threads()\n"
         "state = torch.get_rng_state().tolist()\n"
-        "import skcae\n"
+        "import skcae, skcae.export\n"
         "assert (dict(os.environ), torch.get_num_threads()) == before\n"
         "assert torch.get_rng_state().tolist() == state\n"
-        "for name in ('matplotlib', 'skops', 'polars', 'pytest', 'rich'):\n"
+        "for name in ('matplotlib', 'onnx', 'skops', 'polars', 'pytest', 'rich'):\n"
         "    assert name not in sys.modules, name\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -17,14 +17,22 @@ PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
     {"_core"},
-    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "export", "functional"},
+    {
+        "_checks",
+        "_threshold",
+        "_trim",
+        "_progress",
+        "_drawing",
+        "_module",
+        "functional",
+    },
     {"_advice"},
     {"_fit"},
     {"_estimator"},
     {"_pipeline"},
     {"metrics"},
     {"anomaly", "inspection"},
-    {"plotting"},
+    {"export", "plotting"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -63,6 +71,13 @@ def test_no_private_name_leaves_its_file(path):
         if parts[0] == "skcae" and parts[-1].startswith("_"):
             module = PACKAGE.parent.joinpath(*parts)
             assert module.is_dir() or module.with_suffix(".py").exists(), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_unpickles(path):
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & {"cloudpickle", "dill", "joblib", "pickle", "shelve"}
+    assert ".load(" not in path.read_text()
 
 
 def test_every_room_has_a_floor():

@@ -29,7 +29,7 @@ _FEWEST_TO_SPLIT = 20
 # Share of new normal rows that contamination="auto" flags.
 _AUTO_RATE = 0.01
 # Mean square of a residual: less is rounding.
-_SMALLEST_ERROR = 1e-6
+SMALLEST_ERROR = 1e-6
 _NORMAL_ROWS_TO_EXPLAIN = 1000
 
 
@@ -218,7 +218,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         distances, nearest = self._reference.distances(rows, own)
         bias = self._residuals[nearest].mean(axis=1)
         error = np.mean((self._residual(rows) - bias) ** 2, axis=1)
-        return np.vstack([0.5 * np.log(error + _SMALLEST_ERROR), distances])
+        return np.vstack([0.5 * np.log(error + SMALLEST_ERROR), distances])
 
     def _score_rows(self, X, own=None):
         scores = np.full(len(X), -np.inf)

@@ -6,8 +6,8 @@ from sklearn.neighbors import NearestNeighbors
 # Rows among which the nearest by the distance of compressed cells are looked for.
 _N_CANDIDATES = 40
 # In units of the columns, root mean square: shorter distances tell nothing apart.
-_SHORTEST = 0.03
-_SHORTEST_COMPRESSED = 1e-3
+SHORTEST = 0.03
+SHORTEST_COMPRESSED = 1e-3
 # Surroundings sparser than those of this share of the reference rows count as theirs.
 _SPARSEST = 0.9
 # Share of the reference rows that may have a twin where rows "hardly ever repeat".
@@ -34,15 +34,15 @@ class ReferenceRows:
 
     def __init__(self, rows, n_neighbors):
         self.rows = rows
-        self._compressed = np.arcsinh(rows)
-        self._n_neighbors = min(n_neighbors, len(rows) - 1)
-        self._n_candidates = min(max(_N_CANDIDATES, n_neighbors), len(rows) - 1)
+        self.compressed = np.arcsinh(rows)
+        self.n_neighbors = min(n_neighbors, len(rows) - 1)
+        self.n_candidates = min(max(_N_CANDIDATES, n_neighbors), len(rows) - 1)
         self._search, self._compressed_search = (
             NearestNeighbors().fit(table.astype(np.float64))
-            for table in (self.rows, self._compressed)
+            for table in (self.rows, self.compressed)
         )
         n_different = len(np.unique(rows, axis=0))
-        self._rows_repeat = len(rows) - n_different > _RARELY * len(rows)
+        self.rows_repeat = len(rows) - n_different > _RARELY * len(rows)
         own = np.arange(len(rows))
         levels, nearest = zip(
             *(
@@ -51,9 +51,9 @@ class ReferenceRows:
             ),
             strict=True,
         )
-        self._levels = np.concatenate(levels)
-        around = self._levels[np.concatenate(nearest)].mean(axis=1)
-        self._sparsest = np.quantile(around, _SPARSEST)
+        self.levels = np.concatenate(levels)
+        around = self.levels[np.concatenate(nearest)].mean(axis=1)
+        self.sparsest = np.quantile(around, _SPARSEST)
 
     def parts(self, rows):
         """Yield slices of rows that are few enough for :meth:`distances`."""
@@ -81,11 +81,11 @@ class ReferenceRows:
             By the first distance.
         """
         distances, nearest = self._nearest(
-            self._search, rows, rows, self._n_neighbors, own
+            self._search, rows, rows, self.n_neighbors, own
         )
-        distances = np.maximum(distances / np.sqrt(rows.shape[1]), _SHORTEST)
+        distances = np.maximum(distances / np.sqrt(rows.shape[1]), SHORTEST)
         level, around = self._compressed_level(rows, own)
-        around = np.minimum(self._levels[around].mean(axis=1), self._sparsest)
+        around = np.minimum(self.levels[around].mean(axis=1), self.sparsest)
         logs = [-0.5 * np.log(np.mean(distances**-2.0, axis=1)), level - around]
         return np.stack(logs), nearest
 
@@ -97,19 +97,19 @@ class ReferenceRows:
         """
         points = np.arcsinh(rows)
         _, candidates = self._nearest(
-            self._compressed_search, points, rows, self._n_candidates, own
+            self._compressed_search, points, rows, self.n_candidates, own
         )
-        differences = self._compressed[candidates]
+        differences = self.compressed[candidates]
         differences -= points[:, None, :]
         # the mean as a product, which takes half the time
         n_columns = rows.shape[1]
         distances = np.abs(differences, out=differences) @ np.full(
             n_columns, 1 / n_columns, dtype=np.float32
         )
-        order = np.argpartition(distances, self._n_neighbors - 1, axis=1)
-        order = order[:, : self._n_neighbors]
+        order = np.argpartition(distances, self.n_neighbors - 1, axis=1)
+        order = order[:, : self.n_neighbors]
         distances = np.take_along_axis(distances, order, 1)
-        level = np.log(np.maximum(distances, _SHORTEST_COMPRESSED)).mean(axis=1)
+        level = np.log(np.maximum(distances, SHORTEST_COMPRESSED)).mean(axis=1)
         return level, np.take_along_axis(candidates, order, 1)
 
     def _nearest(self, search, points, rows, n_neighbors, own):
@@ -119,7 +119,7 @@ class ReferenceRows:
         )
         if own is not None:
             is_own = indices == own[:, None]
-        elif self._rows_repeat:
+        elif self.rows_repeat:
             is_own = np.zeros(indices.shape, dtype=bool)
         else:
             # rounding may put twins first

@@ -1,11 +1,9 @@
-import copy
 import pickle
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -20,8 +18,6 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 from skcae import ContractiveAutoencoder
 from skcae.anomaly import AnomalyDetector, explain, p_values, threshold
 from skcae.anomaly._reference import ReferenceRows
-
-NAME = "skcae.anomaly._detector.AnomalyDetector"
 
 
 def quick(**parameters):
@@ -229,23 +225,6 @@ def test_contamination_is_a_share_of_the_training_rows(contamination, table):
 @pytest.fixture(scope="module")
 def fitted(table):
     return quick().fit(table[0])
-
-
-@pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
-)
-def test_round_trips_are_exact(copied, fitted, table):
-    rows = pd.concat(table)
-    twin = copied(copied(fitted))
-    np.testing.assert_array_equal(twin.score_samples(rows), fitted.score_samples(rows))
-    assert twin.offset_ == fitted.offset_
-
-
-def test_skops_trusts_one_name():
-    X = np.random.default_rng(0).normal(size=(40, 3))
-    model = AnomalyDetector(random_state=0).fit(X)
-    twin = skops.io.loads(skops.io.dumps(model), trusted=[NAME])
-    np.testing.assert_array_equal(twin.score_samples(X), model.score_samples(X))
 
 
 def test_large_models_stay_small(rng):

@@ -1,12 +1,10 @@
-import pickle
-
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
-from surface import draw, scaled_autoencoder
+from surface import draw
 
 from skcae import ContractiveAutoencoder
 from skcae.anomaly import NeighborDistance
@@ -86,20 +84,6 @@ def test_a_fitted_estimator_is_used_as_it_is_and_a_clone_of_it_is_fitted(model, 
     )
     kept = clone(NeighborDistance(FrozenEstimator(model))).fit(first)
     assert kept.estimator_.estimator is model
-
-
-def test_it_returns_from_pickle_and_skops(rng):
-    skops = pytest.importorskip("skops.io")
-    X = draw(rng, 100)
-    near = NeighborDistance(scaled_autoencoder(max_iter=3).fit(X)).fit(X)
-    again = pickle.loads(pickle.dumps(near))
-    np.testing.assert_array_equal(again.score_samples(X), near.score_samples(X))
-    dump = skops.dumps(near)
-    ours = [type(near.estimator[-1]), NeighborDistance]
-    names = sorted(f"{one.__module__}.{one.__qualname__}" for one in ours)
-    assert sorted(skops.get_untrusted_types(data=dump)) == names
-    again = skops.loads(dump, trusted=names)
-    np.testing.assert_array_equal(again.score_samples(X), near.score_samples(X))
 
 
 @pytest.mark.parametrize("n_copies", [1, 2], ids=["by a tree", "by brute force"])

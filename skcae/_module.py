@@ -1,12 +1,10 @@
-"""A fitted model in other forms: a torch module."""
+"""A trained network as a torch module."""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from skcae._core.activations import ACTIVATIONS
-
-__all__ = ["AutoencoderModule"]
 
 
 def to_module(checkpoint):
