@@ -66,7 +66,7 @@ def test_no_private_name_leaves_its_file(path):
 
 
 def test_every_room_has_a_floor():
-    assert {room_of(path) for path in FILES} == set(FLOOR) - {"functional"}
+    assert {room_of(path) for path in FILES} == set(FLOOR)
 
 
 @pytest.mark.parametrize(
