@@ -88,8 +88,9 @@ def jacobian_penalty(
     row, forward mode replaces reverse mode if ``f`` allows it and draws no random
     numbers. The output and the Jacobian come from one draw of ``f``'s dropout.
 
-    The penalty can be differentiated twice, but not inside :func:`torch.compile`, which
-    does not support it.
+    The penalty can be differentiated twice, but not under :func:`torch.compile`, which
+    does not support it. Inside a transform of :mod:`torch.func`, a stack of linear
+    layers takes ``reduction="none"`` only.
 
     BatchNorm in training mode is found in ``f``, in the module of a bound method and
     behind :func:`functools.partial`, but not inside another function.
