@@ -18,7 +18,7 @@ from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
 from skcae._core.training import TrainingDivergedError
-from skcae._module import to_module
+from skcae._module import from_module, to_module
 from skcae._progress import progress
 from skcae._threshold import auto_offset, quantile_offset
 from skcae._trim import untrimmed
@@ -329,8 +329,7 @@ class ContractiveAutoencoder(
         scores = self._score_rows(X)
         if self.contamination == "auto":
             unseen = None if warm else _fit.unseen_scores(X, self)
-            kept = min(self.n_components_, X.shape[1])
-            self._set_offset(auto_offset(scores, kept, unseen))
+            self._set_offset(self._auto_offset(X, scores, unseen))
         else:
             of_all = scores if X is everything else self._score_rows(everything)
             self._set_offset(quantile_offset(of_all, self.contamination))
@@ -374,7 +373,7 @@ class ContractiveAutoencoder(
         X = self._check_training_rows(X, reset=not goes_on)
         with self._advised(X):
             fitted = _fit.update(X, self, self._checkpoint if goes_on else None)
-        assigned = goes_on and self.offset_ != self._computed_offset
+        assigned = goes_on and self._offset_is_assigned()
         recent = self._recent_scores if goes_on else np.empty(0)
         self._keep(fitted, goes_on)
         self.converged_ = False
@@ -422,9 +421,17 @@ class ContractiveAutoencoder(
         self.penalty_method_ = fitted.penalty_method
         self._checkpoint = fitted.checkpoint
 
+    def _auto_offset(self, X, scores, unseen=None):
+        return auto_offset(scores, min(self.n_components_, X.shape[1]), unseen)
+
     def _set_offset(self, offset):
-        # partial_fit tells by it whether the threshold was assigned since
+        # tells whether the threshold was assigned since
         self.offset_ = self._computed_offset = offset
+
+    def _offset_is_assigned(self):
+        pair = self.offset_, self._computed_offset
+        # nan, of set_weights, differs from itself
+        return pair[0] != pair[1] and any(offset == offset for offset in pair)
 
     # Using the fitted network
 
@@ -494,6 +501,11 @@ class ContractiveAutoencoder(
             Negative for outliers.
         """
         scores = self.score_samples(X)
+        if self.offset_ != self.offset_ and not self._offset_is_assigned():
+            raise ValueError(
+                "There is no threshold: set_weights was given no rows to set it from. "
+                "Give it X, or assign offset_."
+            )
         _checks.check_number("offset_", self.offset_)
         return scores - self.offset_
 
@@ -577,10 +589,55 @@ class ContractiveAutoencoder(
         -------
         module : torch.nn.Module
             With submodules ``encoder`` and ``decoder``, in float32 on the CPU;
-            calling it reconstructs. Tied weights stay tied.
+            calling it reconstructs. Tied weights stay tied. :meth:`set_weights` takes
+            it back.
         """
         check_is_fitted(self)
         return to_module(self._checkpoint)
+
+    @_checks.unchanged_on_error
+    def set_weights(self, module, X=None):
+        """Take back the weights of a module that was trained further.
+
+        Parameters
+        ----------
+        module : AutoencoderModule
+            What :meth:`to_module` of this model gave, on any device and in any floating
+            type. Its values are copied, and rounded to float32.
+        X : {array-like, DataFrame} of shape (n_samples, n_features), default=None
+            Rows that it was trained on, to set the threshold from. None leaves a model
+            without a threshold, whose ``offset_`` is nan and that refuses to
+            :meth:`predict`, unless ``offset_`` was assigned: then it stays.
+
+        Returns
+        -------
+        self : ContractiveAutoencoder
+            Its codes and scores are the module's. ``history_``, ``n_iter_`` and
+            ``converged_`` still tell of :meth:`fit`. :meth:`partial_fit` and a warm
+            start go on from these weights, with a new optimiser.
+
+        Raises
+        ------
+        ValueError
+            If the module has other layers than this model, tied weights that were
+            untied, or parameters that are not finite. The model is then left as it was.
+        """
+        check_is_fitted(self)
+        if X is not None:
+            X = self._check_rows_to_score(X)
+        self._checkpoint = from_module(module, self._checkpoint)
+        self._recent_scores = np.empty(0)
+        if X is not None:
+            scores = self._score_rows(X)
+            self._set_offset(
+                self._auto_offset(X, scores)
+                if self.contamination == "auto"
+                else quantile_offset(scores, self.contamination)
+            )
+            self._recent_scores = scores[-_REMEMBERED_SCORES:]
+        elif not self._offset_is_assigned():
+            self._set_offset(np.nan)
+        return self
 
     def _score_rows(self, X):
         return self._checkpoint.scores(X, self._inference_device())

@@ -1,5 +1,8 @@
-"""A trained network as a torch module."""
+"""A trained network as a torch module, and back."""
 
+from itertools import zip_longest
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -23,6 +26,59 @@ def to_module(checkpoint):
     return AutoencoderModule(checkpoint.network_on_rows(cpu).to(cpu, torch.float32))
 
 
+def from_module(module, checkpoint):
+    """Put a module's parameters in place of those of the network it was copied from.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+        Of :func:`to_module`, trained further.
+    checkpoint : Checkpoint
+
+    Returns
+    -------
+    Checkpoint
+        The parameters are rounded to float32, in which training goes on.
+
+    Raises
+    ------
+    ValueError
+        If the module has other layers, or parameters that are not finite.
+    """
+    own = to_module(checkpoint)
+    for wanted, found in zip_longest(
+        repr(own).splitlines(), repr(module).splitlines(), fillvalue="nothing"
+    ):
+        if wanted != found:
+            raise ValueError(
+                "module must have the layers that to_module gave it, of this model: "
+                f"{wanted.strip()!r} is {found.strip()!r}."
+            )
+    for parameter in module.parameters():
+        if not parameter.is_floating_point():
+            raise ValueError(
+                f"module must have real parameters; one is of {parameter.dtype}."
+            )
+    network = checkpoint.network_on_rows(torch.device("cpu"))
+    linears = [*module.encoder[::2], *module.decoder[::2]]
+    for index, linear in enumerate(linears):
+        if not isinstance(linear, _TransposedLinear):
+            network.weights[index].copy_(linear.weight.detach())
+        elif linear.tied_to is not linears[-1 - index]:
+            raise ValueError(
+                "module must have tied weights, as to_module gave it: its decoder "
+                "reads weights that are no longer its encoder's."
+            )
+        network.biases[index].copy_(linear.bias.detach())
+    changed = checkpoint.with_network_on_rows(network)
+    if not np.isfinite(changed.weights).all():
+        raise ValueError(
+            "module must have finite parameters in float32: it diverged. Train it anew "
+            "with a lower learning rate."
+        )
+    return changed
+
+
 class _TransposedLinear(nn.Module):
     """A linear map by another layer's weights, transposed, and its own bias."""
 
@@ -34,8 +90,12 @@ class _TransposedLinear(nn.Module):
             torch.empty(tied_to.in_features, dtype=torch.float32, device="cpu")
         )
 
+    @property
+    def tied_to(self):
+        return self._tied_to[0]
+
     def forward(self, rows):
-        return functional.linear(rows, self._tied_to[0].weight.T, self.bias)
+        return functional.linear(rows, self.tied_to.weight.T, self.bias)
 
 
 class AutoencoderModule(nn.Module):
@@ -51,6 +111,7 @@ class AutoencoderModule(nn.Module):
     See Also
     --------
     skcae.ContractiveAutoencoder.to_module : Copy a fitted network into this.
+    skcae.ContractiveAutoencoder.set_weights : Take it back.
 
     Examples
     --------

@@ -58,6 +58,8 @@ def _less_product(x, y, z, factor=1):
 
 
 def _constant(value, like):
+    if torch.compiler.is_compiling():  # which sees no cache
+        return torch.full((), value, dtype=like.dtype, device=like.device)
     return _cached_constant(value, like.dtype, like.device)
 
 

@@ -4,7 +4,7 @@ It pickles anywhere, remembers no device, and says which format it has.
 """
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 
 import numpy as np
@@ -79,6 +79,30 @@ class Checkpoint:
             network.biases[0].sub_(network.weights[0] @ shift)
             network.biases[-1].add_(shift)
         return network
+
+    def with_network_on_rows(self, network):
+        """Undo :meth:`network_on_rows` for other parameters of the same network.
+
+        Training goes on as from new weights: Adam has made no step.
+
+        Parameters
+        ----------
+        network : Network
+            In float64 on the CPU. It is changed.
+
+        Returns
+        -------
+        Checkpoint
+        """
+        with threads.one():
+            shift = torch.from_numpy(self.shift.copy())
+            network.biases[0].add_(network.weights[0] @ shift)
+            network.biases[-1].sub_(shift)
+        weights = network.parameters.to(torch.float32).numpy()
+        optimizer = {
+            name: np.zeros_like(self.optimizer[name]) for name in self.optimizer
+        }
+        return replace(self, weights=weights, optimizer=optimizer)
 
     def map(self, function, X, device, copies=1):
         """Apply ``function(network, rows)`` in float64, block by block.
