@@ -17,7 +17,16 @@ PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
     {"_core"},
-    {"_checks", "_threshold", "_trim", "_progress", "_drawing", "export", "functional"},
+    {
+        "_callbacks",
+        "_checks",
+        "_drawing",
+        "_progress",
+        "_threshold",
+        "_trim",
+        "export",
+        "functional",
+    },
     {"_advice"},
     {"_fit"},
     {"_estimator"},
