@@ -82,7 +82,7 @@ def judge(loss, baseline_loss, varies, advise):
             "The model reconstructs its training rows worse than their column means, "
             f"over all rows. {advise('reconstruction')}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     elif varies and loss > 0.999 * baseline_loss:
         warnings.warn(
@@ -90,5 +90,5 @@ def judge(loss, baseline_loss, varies, advise):
             f"better than their column means. {advise('penalty')} In a deep network, "
             "use fewer hidden_layer_sizes, or activation='tanh'.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -1,5 +1,6 @@
 """The estimator: a transformer and an outlier detector in one."""
 
+import copy
 from contextlib import contextmanager
 from functools import partial
 
@@ -14,6 +15,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skcae import _advice, _checks, _fit
+from skcae._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
@@ -30,7 +32,11 @@ _REMEMBERED_SCORES = 2000
 
 
 class ContractiveAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    OutlierMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     r"""Autoencoder whose code changes little when the row changes little.
 
@@ -139,8 +145,11 @@ class ContractiveAutoencoder(
         that is there. A fitted model forgets its device: where it is not
         available, the model is used on the CPU.
     verbose : {0, 1, 2}, default=0
-        0 for silence, 1 for a progress bar on the standard error, 2 for a line
-        an epoch on the standard output.
+        0 for silence; 1 for a bar on the standard error, which takes rich (the extra
+        "progress"), or a few lines without it, in a file, and from parallel workers; 2
+        for a line an epoch on the standard output. Both say at the end why training
+        ended. The time left is that up to ``max_iter``, without the second network of
+        ``contamination="auto"``.
 
     Attributes
     ----------
@@ -161,7 +170,7 @@ class ContractiveAutoencoder(
         Epochs trained.
     converged_ : bool
         Whether :meth:`fit` ended because nothing improved any more, and not at
-        ``max_iter``. False after :meth:`partial_fit`.
+        ``max_iter`` nor by a callback. False after :meth:`partial_fit`.
     loss_curve_ : list of float
         The objective of each epoch.
     history_ : dict of list of float
@@ -201,6 +210,14 @@ class ContractiveAutoencoder(
     means halves it. What cannot be undone raises an error that says what to change, and
     leaves an earlier fit as it was. A model that ends no better than the column means
     comes with a ``ConvergenceWarning``.
+
+    With scikit-learn 1.9 or later, ``set_callbacks`` attaches callbacks of
+    :mod:`sklearn.callback`; earlier versions have no such method. Each epoch is a task.
+    Training stops after one whose ``on_fit_task_end`` returns true. Callbacks are given
+    the training rows, as ``X`` and also as ``y``, and as ``fitted_estimator`` a model
+    with the weights of the epoch, whose threshold takes no second network. To save a
+    model by skops, take its callbacks off by ``model.set_callbacks()``: whoever loads
+    it would have to trust their types as well.
 
     References
     ----------
@@ -293,7 +310,9 @@ class ContractiveAutoencoder(
 
     # Fitting
 
+    # the outer one, or what callbacks have opened would not be closed after an error
     @_checks.unchanged_on_error
+    @with_callbacks
     def fit(self, X, y=None):
         """Train the autoencoder and set the threshold for outliers.
 
@@ -319,21 +338,27 @@ class ContractiveAutoencoder(
         warm = self.warm_start and self.__sklearn_is_fitted__()
         everything = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
         X = untrimmed(everything, self.trim_fraction)
-        with (
-            self._advised(X),
-            progress(self.verbose, self.max_iter) as on_epoch,
-        ):
-            fitted = _fit.fit(X, self, self._checkpoint if warm else None, on_epoch)
+
+        def attributes(fitted):
+            model = copy.copy(self)
+            model._keep(fitted, goes_on=warm)
+            model._set_threshold(everything, X)
+            return vars(model)
+
+        task = FitTask(self, X, self.max_iter)
+        with self._advised(X), progress(self) as reports:
+            fitted = _fit.fit(
+                X,
+                self,
+                self._checkpoint if warm else None,
+                task.epochs(attributes) + reports,
+            )
         self._keep(fitted, goes_on=warm)
-        self.converged_ = fitted.converged
-        scores = self._score_rows(X)
-        if self.contamination == "auto":
-            unseen = None if warm else _fit.unseen_scores(X, self)
-            self._set_offset(self._auto_offset(X, scores, unseen))
-        else:
-            of_all = scores if X is everything else self._score_rows(everything)
-            self._set_offset(quantile_offset(of_all, self.contamination))
-        self._recent_scores = scores[-_REMEMBERED_SCORES:]
+        unseen = None
+        if self.contamination == "auto" and not warm:
+            unseen = _fit.unseen_scores(X, self)
+        scores = self._set_threshold(everything, X, unseen)
+        task.end()
         _advice.judge(
             -scores.mean(),
             fitted.checkpoint.baseline_loss,
@@ -349,8 +374,8 @@ class ContractiveAutoencoder(
         The optimiser and the random state go on, and each call is one epoch of
         λ's warm-up. The threshold follows the scores of the last 2000 rows, or of all
         rows of this call if they are more, unless ``offset_`` was assigned since the
-        last fit. ``max_iter``, ``tol``, ``early_stopping`` and ``verbose`` play no
-        part.
+        last fit. ``max_iter``, ``tol``, ``early_stopping``, ``verbose`` and callbacks
+        play no part.
 
         Parameters
         ----------
@@ -376,7 +401,6 @@ class ContractiveAutoencoder(
         assigned = goes_on and self._offset_is_assigned()
         recent = self._recent_scores if goes_on else np.empty(0)
         self._keep(fitted, goes_on)
-        self.converged_ = False
         scores = np.concatenate([recent, self._score_rows(X)])
         self._recent_scores = scores[-max(_REMEMBERED_SCORES, len(X)) :]
         if not assigned:
@@ -419,10 +443,25 @@ class ContractiveAutoencoder(
         self.n_iter_ = fitted.checkpoint.epochs
         self.n_components_ = fitted.checkpoint.sizes[-1]
         self.penalty_method_ = fitted.penalty_method
+        self.converged_ = fitted.converged
         self._checkpoint = fitted.checkpoint
 
     def _auto_offset(self, X, scores, unseen=None):
         return auto_offset(scores, min(self.n_components_, X.shape[1]), unseen)
+
+    def _set_threshold(self, everything, X, unseen=None):
+        """Set it from everything, or from the rows X that were trained on.
+
+        Return the scores of X.
+        """
+        scores = self._score_rows(X)
+        if self.contamination == "auto":
+            self._set_offset(self._auto_offset(X, scores, unseen))
+        else:
+            of_all = scores if X is everything else self._score_rows(everything)
+            self._set_offset(quantile_offset(of_all, self.contamination))
+        self._recent_scores = scores[-_REMEMBERED_SCORES:]
+        return scores
 
     def _set_offset(self, offset):
         # tells whether the threshold was assigned since

@@ -61,7 +61,7 @@ class Fitted(NamedTuple):
 
 
 @threads.one()
-def fit(X, parameters, warm=None, on_epoch=None, *, seed=None):
+def fit(X, parameters, warm=None, watchers=(), *, seed=None):
     """Train for up to ``max_iter`` epochs, with a new optimiser.
 
     Parameters
@@ -71,8 +71,8 @@ def fit(X, parameters, warm=None, on_epoch=None, *, seed=None):
         Only its parameters are read. They have been checked.
     warm : Checkpoint, optional
         Whose weights to start from, instead of new ones.
-    on_epoch : callable, optional
-        Called with the history after every epoch.
+    watchers : sequence of Watcher
+        Their snapshots are :class:`Fitted`.
     seed : int, optional
         In place of ``random_state``.
 
@@ -104,8 +104,16 @@ def fit(X, parameters, warm=None, on_epoch=None, *, seed=None):
     trainer = session.trainer(
         len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
     )
-    converged = trainer.run(training, validation, on_epoch)
-    return session.fitted(trainer, generator, converged, varies)
+
+    def fitted(converged=False):
+        return session.fitted(trainer, generator, converged, varies)
+
+    for watcher in watchers:
+        watcher.start(fitted)
+    reason = trainer.run(training, validation, watchers)
+    for watcher in watchers:
+        watcher.finish(reason)
+    return fitted(reason == "converged")
 
 
 @threads.one()
@@ -196,7 +204,7 @@ class _Session:
             activations=network.activation_names,
             tied=network.tied,
             loss=self.parameters.loss,
-            weights=network.parameters.cpu().numpy(),
+            weights=network.parameters.cpu().numpy().copy(),  # training may go on
             shift=self.shift,
             baseline_loss=trainer.baseline_loss,
             epochs=trainer.epochs,
@@ -204,9 +212,8 @@ class _Session:
             optimizer=trainer.optimizer,
             generator=generator.get_state().numpy(),
         )
-        return Fitted(
-            checkpoint, trainer.history, self.penalty_method, converged, varies
-        )
+        history = {name: list(values) for name, values in trainer.history.items()}
+        return Fitted(checkpoint, history, self.penalty_method, converged, varies)
 
 
 def unseen_scores(X, parameters):

@@ -314,25 +314,6 @@ def test_interrupted_fit_leaves_the_earlier_fit(digits, monkeypatch):
     np.testing.assert_array_equal(model.score_samples(X), expected)
 
 
-# Verbosity
-
-
-def test_silent_by_default(digits, capfd):
-    ContractiveAutoencoder(4, max_iter=2, random_state=0).fit(digits[0])
-    assert capfd.readouterr() == ("", "")
-
-
-def test_verbose_prints_a_bar_or_lines(digits, capfd):
-    ContractiveAutoencoder(4, max_iter=3, random_state=0, verbose=1).fit(digits[0])
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert "epoch 3/3" in captured.err
-    ContractiveAutoencoder(4, max_iter=3, random_state=0, verbose=2).fit(digits[0])
-    lines = capfd.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert "penalty" in lines[0]
-
-
 # In company
 
 

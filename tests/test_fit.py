@@ -42,9 +42,9 @@ def trainers(monkeypatch):
     seen = []
     run, run_once = Trainer.run, Trainer.run_once
 
-    def seen_run(trainer, rows, validation, on_epoch=None):
+    def seen_run(trainer, rows, validation, watchers=()):
         seen.append((trainer, rows, validation))
-        return run(trainer, rows, validation, on_epoch)
+        return run(trainer, rows, validation, watchers)
 
     def seen_run_once(trainer, rows):
         seen.append((trainer, rows, None))
@@ -316,7 +316,7 @@ def test_a_warm_start_has_no_second_network(X, trainers):
 def test_second_network_is_trained_on_two_thirds_in_silence(X, trainers, capfd):
     model = small(verbose=2).fit(X)
     assert [len(rows) for _, rows, _ in trainers] == [90, 60]
-    assert len(capfd.readouterr().out.splitlines()) == 3
+    assert len(capfd.readouterr().out.splitlines()) == 3 + 1
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
         model.set_params(
             activation="identity",
@@ -331,11 +331,11 @@ def test_second_network_is_trained_on_two_thirds_in_silence(X, trainers, capfd):
 def test_a_second_network_that_diverges_is_done_without(X, monkeypatch):
     run, calls = Trainer.run, []
 
-    def diverging(trainer, rows, validation, on_epoch=None):
+    def diverging(trainer, rows, validation, watchers=()):
         calls.append(len(rows))
         if len(calls) == 2:
             raise TrainingDivergedError("reconstruction", 1)
-        return run(trainer, rows, validation, on_epoch)
+        return run(trainer, rows, validation, watchers)
 
     monkeypatch.setattr(Trainer, "run", diverging)
     model = small().fit(X)

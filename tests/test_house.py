@@ -18,12 +18,13 @@ PACKAGE = Path(skcae.__file__).parent
 FLOORS = [
     {"_core"},
     {
+        "_callbacks",
         "_checks",
-        "_threshold",
-        "_trim",
-        "_progress",
         "_drawing",
         "_module",
+        "_progress",
+        "_threshold",
+        "_trim",
     },
     {"_advice", "functional"},
     {"_fit"},

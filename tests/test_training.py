@@ -17,7 +17,7 @@ from skcae._core.losses import LOSSES
 from skcae._core.network import Network
 from skcae._core.objective import Objective
 from skcae._core.penalties import PENALTIES, squared_norms
-from skcae._core.training import HISTORY, Trainer, TrainingDivergedError
+from skcae._core.training import HISTORY, Trainer, TrainingDivergedError, Watcher
 
 CPU = torch.device("cpu")
 
@@ -145,15 +145,16 @@ def test_validation_loss_is_the_objective_at_full_lam(table, batch_size):
     watched = Rows(table, table.mean(0), CPU, np.arange(5, 30))
     network, expected = trainer.objective.network, []
 
-    def by_hand(history):
-        sample = watched.take(torch.arange(25))
-        layers = network.forward(sample)
-        errors = (sample - layers[-1].outputs).square().sum(1)
-        loss = (errors + 2.0 * squared_norms(layers[:1])).mean() / 6
-        expected.append(loss.item())
+    class ByHand(Watcher):
+        def end_epoch(self, history):
+            sample = watched.take(torch.arange(25))
+            layers = network.forward(sample)
+            errors = (sample - layers[-1].outputs).square().sum(1)
+            loss = (errors + 2.0 * squared_norms(layers[:1])).mean() / 6
+            expected.append(loss.item())
 
     trainer.parameters.max_iter = 4
-    trainer.run(rows, watched, by_hand)
+    trainer.run(rows, watched, [ByHand()])
     assert trainer.history["lam"] == [0, 1, 2, 2]
     np.testing.assert_allclose(trainer.history["validation_loss"], expected, rtol=1e-5)
 
@@ -265,14 +266,14 @@ def test_patience_counts_epochs_since_the_last_improvement_by_tol(table):
     # 0.75 improves on 0.8 by less than 0.1; what comes is measured by 0.75
     losses = [1.0, 0.8, 0.85, 0.75, 0.66, 0.5, 0.45, 0.5, 0.44, 0.1]
     scripted(trainer, loss=losses)
-    assert run(trainer, rows, None, 100)
+    assert run(trainer, rows, None, 100) == "converged"
     waited = [0, 0, 1, 2, 3]
     assert trainer.history["n_iter_no_change"] == waited
     trainer, rows = trainer_on(
         table, tol=0.1, n_iter_no_change=4, learning_rate_init=1e-6
     )
     scripted(trainer, loss=losses)
-    assert not run(trainer, rows, None, 8)
+    assert run(trainer, rows, None, 8) == "max_iter"
     assert trainer.history["n_iter_no_change"] == [*waited, 0, 1, 2]
 
 

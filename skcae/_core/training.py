@@ -51,6 +51,40 @@ class TrainingDivergedError(Exception):
         self.term, self.epoch = term, epoch
 
 
+class Watcher:
+    """What looks on while a network trains. These methods do nothing: override some."""
+
+    def start(self, snapshot):
+        """Training is about to begin.
+
+        Parameters
+        ----------
+        snapshot : callable
+            Returns what would be left if training ended at the time of the call.
+        """
+
+    def begin_epoch(self):
+        """An epoch is about to begin."""
+
+    def end_epoch(self, history):
+        """An epoch has ended.
+
+        Parameters
+        ----------
+        history : dict of lists
+            Of all epochs so far.
+
+        Returns
+        -------
+        stop : bool
+            Whether training shall end here.
+        """
+        return False
+
+    def finish(self, reason):
+        """Training has ended, for a reason that :meth:`Trainer.run` returns."""
+
+
 class Trainer:
     """Epochs of Adam, with λ's warm-up, clipping and recovery.
 
@@ -120,7 +154,7 @@ class Trainer:
 
     # without autograd's bookkeeping, small operations are a tenth faster
     @torch.inference_mode()
-    def run(self, rows, validation, on_epoch=None):
+    def run(self, rows, validation, watchers=()):
         """Train for at most ``max_iter`` epochs.
 
         Parameters
@@ -129,26 +163,30 @@ class Trainer:
         validation : Rows or None
             Where given, its loss decides when to stop, and the weights that
             were best on it come back.
-        on_epoch : callable, optional
-            Called with the history after every epoch.
+        watchers : sequence of Watcher
+            Told of every epoch; any of them may stop.
 
         Returns
         -------
-        converged : bool
-            Whether training ended because nothing improved any more.
+        reason : {"converged", "callback", "max_iter"}
+            Why training ended: nothing improved any more, a watcher stopped it, or
+            neither.
         """
         with self._threads.restored():
-            return self._run(rows, validation, on_epoch)
+            return self._run(rows, validation, watchers)
 
-    def _run(self, rows, validation, on_epoch):
+    def _run(self, rows, validation, watchers):
         parameters = self.parameters
         # a short fit must still see the λ that it was asked for
         warmup = min(parameters.lam_warmup, parameters.max_iter // 2)
         self._measure_start(rows)
         ceiling = max(self.baseline_loss, self._start["reconstruction"])
         best, best_weights, waited, previous = math.inf, None, 0, 0.0
+        reason = "max_iter"
         watched = self.history["loss" if validation is None else "validation_loss"]
         for _ in range(parameters.max_iter):
+            for watcher in watchers:
+                watcher.begin_epoch()
             self._safe_epoch(rows, validation, warmup)
             error = self.history["reconstruction"][-1]
             if error > max(ceiling, previous):
@@ -164,13 +202,17 @@ class Trainer:
                     if validation is not None:
                         best_weights = self._weights.clone()
             self.history["n_iter_no_change"].append(waited)
-            if on_epoch is not None:
-                on_epoch(self.history)
+            # a list: all are told, even if the first stops
+            stops = [watcher.end_epoch(self.history) for watcher in watchers]
             if waited >= parameters.n_iter_no_change:
+                reason = "converged"
+                break
+            if any(stops):
+                reason = "callback"
                 break
         if best_weights is not None:
             self._weights.copy_(best_weights)
-        return waited >= parameters.n_iter_no_change
+        return reason
 
     @torch.inference_mode()
     def run_once(self, rows):

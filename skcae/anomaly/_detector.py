@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcae import _checks
+from skcae._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skcae._estimator import ContractiveAutoencoder
 from skcae._pipeline import index_of
 from skcae._threshold import quantile_offset
@@ -33,7 +34,7 @@ SMALLEST_ERROR = 1e-6
 _NORMAL_ROWS_TO_EXPLAIN = 1000
 
 
-class AnomalyDetector(OutlierMixin, BaseEstimator):
+class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     r"""Outlier detector of a contractive autoencoder and nearest neighbours.
 
     It measures in three ways how anomalous a row is, none of which finds everything:
@@ -52,6 +53,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     A fifth of the rows, at most 2000, is kept from the autoencoder. Their scores are
     those of new normal rows, so :meth:`p_values`, :meth:`threshold` and
     ``contamination="auto"`` need no other rows. Put a scaler before this estimator.
+
+    Callbacks that scikit-learn propagates, as its ``ProgressBar``, are told of the
+    network's epochs, too (``set_callbacks``, from scikit-learn 1.9 on). Others are set
+    on ``estimator``, such as ``ScoringMonitor`` or one that stops the training.
 
     Parameters
     ----------
@@ -123,6 +128,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     # Fitting
 
     @_checks.unchanged_on_error
+    @with_callbacks
     def fit(self, X, y=None):
         """Train the networks, keep normal rows, and calibrate.
 
@@ -151,6 +157,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         everything = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         random_state = check_random_state(self.random_state)
         X = untrimmed(everything, self.trim_fraction)
+        task = FitTask(self, X, max_subtasks=1)
         order = random_state.permutation(len(X))
         n_set_aside = 0
         if len(X) >= _FEWEST_TO_SPLIT:
@@ -163,7 +170,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.estimator_ = clone(network).set_params(
             random_state=random_state.randint(2**31)
         )
-        self.estimator_.fit(X[trained])
+        with task.member(self.estimator_):
+            self.estimator_.fit(X[trained])
         self._center = X.mean(axis=0)
         kept = random_state.permutation(len(X))[: self.max_samples]
         self._keep(np.float32(X[kept] - self._center))
@@ -182,6 +190,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.offset_ = quantile_offset(
                 self._score_rows(everything), self.contamination
             )
+        task.end()
         return self
 
     def _check_parameters(self):
