@@ -280,8 +280,8 @@ def _check_within(X, low, high, reason, names):
         )
 
 
-def check_observed(X, names):
-    """Raise a ValueError that names a column that is missing altogether.
+def check_observed(X, names, *, every_column):
+    """Raise a ValueError if a table, or a column, is missing altogether.
 
     Parameters
     ----------
@@ -289,9 +289,13 @@ def check_observed(X, names):
         nan for missing cells.
     names : sequence of str or None
         As in :func:`check_columns`.
+    every_column : bool
+        Whether every column needs a value, or any.
     """
     unknown = np.flatnonzero(np.isnan(column_ranges(X)[0]))
-    if unknown.size:
+    if unknown.size == X.shape[1]:
+        raise ValueError("X has no value: all of its cells are missing.")
+    if unknown.size and every_column:
         raise ValueError(
             f"Column {column_label(unknown[0], names)} of X has no value in any row to "
             "train on: leave the column out."

@@ -331,7 +331,7 @@ class ContractiveAutoencoder(
         warm = self.warm_start and self.__sklearn_is_fitted__()
         everything = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
         X = untrimmed(everything, self.trim_fraction)
-        self._check_observed(X)
+        self._check_observed(X, every_column=True)
         with (
             self._advised(X),
             progress(self.verbose, self.max_iter) as on_epoch,
@@ -385,8 +385,7 @@ class ContractiveAutoencoder(
         """
         goes_on = self.__sklearn_is_fitted__()
         X = self._check_training_rows(X, reset=not goes_on)
-        if not goes_on:
-            self._check_observed(X)
+        self._check_observed(X, every_column=not goes_on)
         with self._advised(X):
             fitted = _fit.update(X, self, self._checkpoint if goes_on else None)
         assigned = goes_on and self.offset_ != self._computed_offset
@@ -410,9 +409,9 @@ class ContractiveAutoencoder(
         _checks.check_columns(X, self.loss, self._names())
         return X
 
-    def _check_observed(self, X):
+    def _check_observed(self, X, every_column):
         if self.allow_nan:
-            _checks.check_observed(X, self._names())
+            _checks.check_observed(X, self._names(), every_column=every_column)
 
     def _cure(self, X):
         return partial(_advice.cure, X, self, self._names())

@@ -320,12 +320,10 @@ def _baseline_loss(X, means, parameters):
 
     def losses(rows):
         losses = loss.of_constant(rows, constant)
-        # a row without a value equals the means
-        return (
-            losses.nanmean(1).nan_to_num_() if losses.isnan().any() else losses.mean(1)
-        )
+        return losses.nanmean(1) if losses.isnan().any() else losses.mean(1)
 
-    means_loss = float(map_blocks(losses, X, X.shape[1], _CPU).mean())
+    # a row without any value has none here
+    means_loss = float(np.nanmean(map_blocks(losses, X, X.shape[1], _CPU)))
     mean_square = float(np.mean(means**2))
     varies = means_loss > loss.negligible(mean_square)
     return means_loss if varies else mean_square or 1.0, varies

@@ -94,11 +94,11 @@ def column_ranges(table):
     -------
     lowest, highest : ndarray of shape (n_features,)
     """
-    parts = [table] if isinstance(table, np.ndarray) else _dense_blocks(table)
-    lowest, highest = zip(
-        *((np.fmin.reduce(part), np.fmax.reduce(part)) for part in parts), strict=True
-    )
-    return np.fmin.reduce(lowest), np.fmax.reduce(highest)
+    lowest = highest = np.full(table.shape[1], np.nan, dtype=table.dtype)
+    for part in [table] if isinstance(table, np.ndarray) else _dense_blocks(table):
+        lowest = np.fmin(lowest, np.fmin.reduce(part))
+        highest = np.fmax(highest, np.fmax.reduce(part))
+    return lowest, highest
 
 
 def column_deviations(table):

@@ -109,7 +109,7 @@ class Objective:
         return self.network.forward(rows)
 
     def _targets(self, rows, layers):
-        """What outputs are compared with: themselves at a missing cell, which costs 0."""
+        """What outputs are compared with: with themselves where a cell is missing."""
         if self.means is None:
             return rows
         return torch.where(rows.isnan(), layers[-1].outputs, rows)
