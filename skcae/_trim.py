@@ -26,6 +26,11 @@ def untrimmed(X, trim_fraction):
     ndarray or CSR matrix of shape (n_kept, n_features)
         ``X`` itself for ``trim_fraction=0``, else a copy in the same order, of at least
         two rows.
+
+    Raises
+    ------
+    ValueError
+        If a sparse matrix has missing cells.
     """
     if trim_fraction == 0:
         return X
@@ -39,5 +44,12 @@ def untrimmed(X, trim_fraction):
 
 
 def _metric(X):
-    cells = X.data if sparse.issparse(X) else X
-    return "nan_euclidean" if np.isnan(cells.min(initial=0)) else "minkowski"
+    is_sparse = sparse.issparse(X)
+    if not np.isnan((X.data if is_sparse else X).min(initial=0)):
+        return "minkowski"
+    if is_sparse:
+        raise ValueError(
+            "trim_fraction must be 0 for sparse rows with missing cells, which have no "
+            "distances; or give dense rows."
+        )
+    return "nan_euclidean"
