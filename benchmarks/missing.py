@@ -15,7 +15,7 @@ square error of what stands for the cells that went, over normal rows.
     ... --out FOLDER                             keep a JSON file for each figure; a run
                                                  that is stopped goes on where it was
 
-At most 1,500 rows of each table, and only tables of 4 to 40 columns.
+At most 1,000 rows of each table, and only tables of 4 to 22 columns.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ from benchmarks._report import parser, setting
 from benchmarks._rows import once
 from skcae import ContractiveAutoencoder
 
-MOST_ROWS, COLUMNS = 1500, range(4, 41)
+MOST_ROWS, COLUMNS = 1000, range(4, 23)
 SHARES = (0.1, 0.3)
 HOLES = ("at random", "not at random")
 COMPLETE, OURS = "no cell missing", "allow_nan"

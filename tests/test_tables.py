@@ -201,6 +201,7 @@ def test_one_hot_encoder_as_it_comes(jobs):
     pd.testing.assert_frame_equal(reasons, expected)
 
 
+@pytest.mark.filterwarnings("ignore:The best λ")
 def test_inspection_and_metrics_of_sparse_rows(matrix):
     model = make_pipeline(MaxAbsScaler(), quick()).fit(matrix)
     dense = matrix.toarray()
