@@ -172,15 +172,16 @@ class _Session:
             network.activations[:depth],
             widths[: depth + 1],
         )
+        filling = None
+        if observed_share < 1:
+            filling = _shifted(means, shift).to(self.device)
         self._objective = Objective(
             self.network,
             LOSSES[parameters.loss],
             penalties.PENALTIES[self.penalty_method],
             depth,
             noise_std=noise_std,
-            means=_shifted(means, shift).to(self.device)
-            if observed_share < 1
-            else None,
+            means=filling,
             observed_share=observed_share,
         )
 
