@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skcae._checks import column_label
+from skcae._table import column_deviations, column_ranges
 
 # Times the loss of the column means. Training undoes epochs that end worse, so a model
 # does so only where its output cannot reach the columns.
@@ -17,7 +18,7 @@ def cure(X, parameters, names, term="reconstruction"):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
     parameters : ContractiveAutoencoder
     names : sequence of str or None
     term : {"reconstruction", "penalty"}
@@ -30,11 +31,13 @@ def cure(X, parameters, names, term="reconstruction"):
     ]
     if term == "penalty" and parameters.lam > 0:
         cures.insert(0, cures.pop(1))
-    spread = X.std(axis=0, dtype=np.float64)
+    spread = column_deviations(X)
+    lowest, highest = column_ranges(X)
     widest = int(spread.argmax())
     if parameters.warm_start:
         cures.append("start anew with warm_start=False")
-    if parameters.output_activation == "sigmoid" and (X.min() < 0 or X.max() > 1):
+    is_outside = np.any(lowest < 0) or np.any(highest > 1)
+    if parameters.output_activation == "sigmoid" and is_outside:
         cures.insert(
             0,
             "scale the columns to [0, 1], as MinMaxScaler does, which is all that "

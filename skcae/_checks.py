@@ -13,6 +13,7 @@ import torch
 from skcae._core.activations import ACTIVATIONS
 from skcae._core.losses import LOSSES
 from skcae._core.penalties import PENALTIES
+from skcae._table import column_ranges
 
 # float32 holds neither the squares of larger values nor their sums.
 LARGEST_VALUE = 1e15
@@ -142,6 +143,7 @@ _RULES = {
     ),
     "lam_warmup": (lambda value: _is_int(value, 0), "an int >= 0"),
     "warm_start": _BOOL,
+    "allow_nan": _BOOL,
     "contamination": (
         lambda value: _is_auto(value) or _is_fraction(value, 0.5),
         "'auto' or a number in (0, 0.5]",
@@ -240,7 +242,7 @@ def check_columns(X, loss, names):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
     loss : str
     names : sequence of str or None
         Of the columns; None where they have none.
@@ -268,13 +270,51 @@ def check_range(X, loss, names):
 
 
 def _check_within(X, low, high, reason, names):
-    lowest, highest = X.min(axis=0), X.max(axis=0)
+    lowest, highest = column_ranges(X)
     bad = np.flatnonzero((lowest < low) | (highest > high))
     if bad.size:
         column = bad[0]
         raise ValueError(
             f"Column {column_label(column, names)} of X runs from "
             f"{lowest[column]:.6g} to {highest[column]:.6g}, but {reason}."
+        )
+
+
+def check_observed(X, names, *, every_column):
+    """Raise a ValueError if a table, or a column, is missing altogether.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        nan for missing cells.
+    names : sequence of str or None
+        As in :func:`check_columns`.
+    every_column : bool
+        Whether every column needs a value, or any.
+    """
+    unknown = np.flatnonzero(np.isnan(column_ranges(X)[0]))
+    if unknown.size == X.shape[1]:
+        raise ValueError("X has no value: all of its cells are missing.")
+    if unknown.size and every_column:
+        raise ValueError(
+            f"Column {column_label(unknown[0], names)} of X has no value in any row to "
+            "train on: leave the column out."
+        )
+
+
+def check_in_memory(X):
+    """Raise a TypeError if a table is a plan to compute one."""
+    # the protocol of dask's collections; other kinds may have it, and no graph
+    graph = getattr(X, "__dask_graph__", None)
+    if graph is not None and graph() is not None:
+        raise TypeError(
+            f"X is a {type(X).__name__} of dask, which is not computed yet: give "
+            "X.compute(), or its partitions one by one, to partial_fit or to a fitted "
+            "model."
+        )
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError(
+            "X is a LazyFrame, which is not computed yet: give X.collect()."
         )
 
 

@@ -22,6 +22,7 @@ from skcae._core.network import Network
 from skcae._core.training import TrainingDivergedError
 from skcae._module import from_module, to_module
 from skcae._progress import progress
+from skcae._table import readable
 from skcae._threshold import auto_offset, quantile_offset
 from skcae._trim import untrimmed
 
@@ -49,7 +50,8 @@ class ContractiveAutoencoder(
     the encoder's Jacobian (Rifai et al. 2011) [1]_. The code serves as features
     (:meth:`transform`), the reconstruction error as a score of how anomalous a
     row is (:meth:`score_samples`). The Jacobian does not know the scale of the
-    columns: put a scaler before this estimator.
+    columns: put a scaler before this estimator. Sparse rows are made dense batch by
+    batch, never as a whole.
 
     Parameters
     ----------
@@ -133,6 +135,12 @@ class ContractiveAutoencoder(
     warm_start : bool, default=False
         Whether :meth:`fit` starts from the weights of the last fit. ``n_iter_``
         and ``history_`` then go on, and λ does not warm up again.
+    allow_nan : bool, default=False
+        Whether cells may be missing, which is nan. They reach the network as the
+        ``mean_`` of their column. Losses and scores are means over the observed cells,
+        so that a row with missing cells compares with one without, and what
+        :meth:`inverse_transform` makes of a row's code fills them. A row without any
+        value is taken for that of the means.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what exceeds Tukey's
         upper fence on the logarithms of the training errors; for 30 to 999 rows, on
@@ -157,6 +165,8 @@ class ContractiveAutoencoder(
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
+    mean_ : ndarray of shape (n_features,)
+        Means of the training columns, over observed cells.
     n_components_ : int
         Units of the code.
     coefs_ : list of ndarray of shape (n_in, n_out)
@@ -274,6 +284,7 @@ class ContractiveAutoencoder(
         max_grad_norm=1.0,
         lam_warmup=5,
         warm_start=False,
+        allow_nan=False,
         contamination="auto",
         random_state=None,
         device="cpu",
@@ -303,6 +314,7 @@ class ContractiveAutoencoder(
         self.max_grad_norm = max_grad_norm
         self.lam_warmup = lam_warmup
         self.warm_start = warm_start
+        self.allow_nan = allow_nan
         self.contamination = contamination
         self.random_state = random_state
         self.device = device
@@ -318,8 +330,9 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
-            At least two rows; finite; in [0, 1] for ``loss="log_loss"``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            At least two rows; finite; in [0, 1] for ``loss="log_loss"``. No column may
+            be missing altogether.
         y : Ignored
             Present for API consistency.
 
@@ -338,6 +351,7 @@ class ContractiveAutoencoder(
         warm = self.warm_start and self.__sklearn_is_fitted__()
         everything = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
         X = untrimmed(everything, self.trim_fraction)
+        self._check_observed(X, every_column=True)
 
         def attributes(fitted):
             model = copy.copy(self)
@@ -379,7 +393,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             As in :meth:`fit`, with the features of the first call.
         y : Ignored
             Present for API consistency.
@@ -396,13 +410,14 @@ class ContractiveAutoencoder(
         """
         goes_on = self.__sklearn_is_fitted__()
         X = self._check_training_rows(X, reset=not goes_on)
+        self._check_observed(X, every_column=not goes_on)
         with self._advised(X):
             fitted = _fit.update(X, self, self._checkpoint if goes_on else None)
         assigned = goes_on and self._offset_is_assigned()
         recent = self._recent_scores if goes_on else np.empty(0)
         self._keep(fitted, goes_on)
         scores = np.concatenate([recent, self._score_rows(X)])
-        self._recent_scores = scores[-max(_REMEMBERED_SCORES, len(X)) :]
+        self._recent_scores = scores[-max(_REMEMBERED_SCORES, X.shape[0]) :]
         if not assigned:
             # a stream's rows are too new to be learnt by heart
             self._set_offset(
@@ -414,11 +429,13 @@ class ContractiveAutoencoder(
 
     def _check_training_rows(self, X, *, reset, ensure_min_samples=1):
         _checks.check_parameters(self)
-        X = validate_data(
-            self, X, dtype=_DTYPES, reset=reset, ensure_min_samples=ensure_min_samples
-        )
+        X = self._validated(X, reset=reset, ensure_min_samples=ensure_min_samples)
         _checks.check_columns(X, self.loss, self._names())
         return X
+
+    def _check_observed(self, X, every_column):
+        if self.allow_nan:
+            _checks.check_observed(X, self._names(), every_column=every_column)
 
     def _cure(self, X):
         return partial(_advice.cure, X, self, self._names())
@@ -479,7 +496,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -487,7 +504,7 @@ class ContractiveAutoencoder(
             In the floating type of ``X``.
         """
         X = self._check_rows(X)
-        return self._map(X, Network.encode).astype(X.dtype, copy=False)
+        return self._map(X, self._checkpoint.encode).astype(X.dtype, copy=False)
 
     def inverse_transform(self, X):
         """Decode codes into rows.
@@ -503,7 +520,8 @@ class ContractiveAutoencoder(
             In the floating type of ``X``.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=_DTYPES, input_name="X")
+        _checks.check_in_memory(X)
+        codes = check_array(X, dtype=_dtypes(X), input_name="X")
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the codes of this "
@@ -516,13 +534,13 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the mean over columns of the squared error (in squared units
-            of the columns) or, for ``loss="log_loss"``, of the cross-entropy
+            Minus the mean over observed columns of the squared error (in squared
+            units of the columns) or, for ``loss="log_loss"``, of the cross-entropy
             less the entropy of the row (in nats).
         """
         return self._score_rows(self._check_rows_to_score(X))
@@ -532,7 +550,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -553,7 +571,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -567,7 +585,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : Ignored
             Present for API consistency.
 
@@ -583,12 +601,13 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
         errors : ndarray of shape (n_samples, n_features)
-            Their mean over columns is ``-score_samples(X)``.
+            Their mean over columns is ``-score_samples(X)``; nan where a cell is
+            missing.
         """
         return self._map(self._check_rows_to_score(X), self._checkpoint.cell_losses)
 
@@ -597,7 +616,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -611,7 +630,7 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -679,19 +698,21 @@ class ContractiveAutoencoder(
         return self
 
     def _score_rows(self, X):
-        return self._checkpoint.scores(X, self._inference_device())
+        return self._checkpoint.scores(readable(X), self._inference_device())
 
     def _map_encoder(self, X, function, for_every_unit=False):
         X = self._check_rows(X)
 
         def on_encoder(network, rows):
+            rows = self._checkpoint.filled(rows)
             return function(network.forward(rows)[: network.depth])
 
         copies = self.n_components_ if for_every_unit else 1
         return self._map(X, on_encoder, copies)
 
     def _map(self, X, function, copies=1):
-        return self._checkpoint.map(function, X, self._inference_device(), copies)
+        device = self._inference_device()
+        return self._checkpoint.map(function, readable(X), device, copies)
 
     def _inference_device(self):
         return _fit.inference_device(self.device)
@@ -700,7 +721,18 @@ class ContractiveAutoencoder(
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=_DTYPES, reset=False)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X, **keywords):
+        _checks.check_in_memory(X)
+        return validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=_dtypes(X),
+            ensure_all_finite="allow-nan" if self.allow_nan else True,
+            **keywords,
+        )
 
     def _check_rows_to_score(self, X):
         X = self._check_rows(X)
@@ -715,6 +747,12 @@ class ContractiveAutoencoder(
         """List of float: the objective of each epoch."""
         check_is_fitted(self)
         return self.history_["loss"]
+
+    @property
+    def mean_(self):
+        """Ndarray of shape (n_features,): what a missing cell is taken for."""
+        check_is_fitted(self)
+        return self._checkpoint.means.copy()
 
     @property
     def coefs_(self):
@@ -743,6 +781,7 @@ class ContractiveAutoencoder(
         return state
 
     def __setstate__(self, state):
+        state = {"allow_nan": False} | state  # which the first models did not have
         if "_checkpoint" in state:
             checkpoint = Checkpoint.from_state(state["_checkpoint"])
             state = state | {"_checkpoint": checkpoint}
@@ -751,4 +790,14 @@ class ContractiveAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = bool(self.allow_nan)
         return tags
+
+
+def _dtypes(X):
+    """Types that a table may keep: scikit-learn would widen frames but for pandas'."""
+    types = getattr(getattr(X, "schema", None), "types", getattr(X, "dtypes", ()))
+    names = {str(type_) for type_ in types}
+    is_single = len(names) > 0 and names <= {"Float32", "float", "float[pyarrow]"}
+    return np.float32 if is_single else _DTYPES

@@ -15,6 +15,7 @@ from skcae._core.losses import LOSSES
 from skcae._core.network import Network
 from skcae._core.objective import Objective
 from skcae._core.training import Trainer, TrainingDivergedError
+from skcae._table import observed_means, readable
 
 _CPU = torch.device("cpu")
 # Rows that the initial biases are computed from.
@@ -66,7 +67,8 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        nan for missing cells, of which no column consists.
     parameters : ContractiveAutoencoder
         Only its parameters are read. They have been checked.
     warm : Checkpoint, optional
@@ -90,7 +92,8 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
     if seed is None:
         seed = _draw_seed(parameters.random_state)
     generator = torch.Generator("cpu").manual_seed(seed)
-    means = X.mean(axis=0, dtype=np.float64)
+    means, observed_share = observed_means(X)
+    X = readable(X)
     baseline_loss, varies = _baseline_loss(X, means, parameters)
     if warm is None:
         shift = _shift(means, X.dtype, parameters)
@@ -99,7 +102,7 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
         shift = warm.shift
         network = _same_network(warm, parameters, X.shape[1])
     noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, noise_std)
+    session = _Session(parameters, network, shift, means, observed_share, noise_std)
     training, validation = _split(X, session, generator)
     trainer = session.trainer(
         len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
@@ -137,7 +140,8 @@ def update(X, parameters, checkpoint=None):
         As in :func:`fit`.
     """
     generator = torch.Generator("cpu")
-    means = X.mean(axis=0, dtype=np.float64)
+    means, observed_share = observed_means(X)
+    X = readable(X)
     baseline_loss, varies = _baseline_loss(X, means, parameters)
     if checkpoint is None:
         generator.manual_seed(_draw_seed(parameters.random_state))
@@ -147,6 +151,7 @@ def update(X, parameters, checkpoint=None):
     else:
         generator.set_state(torch.from_numpy(checkpoint.generator.copy()))
         shift, baseline_loss = checkpoint.shift, checkpoint.baseline_loss
+        means = checkpoint.means
         network = _same_network(checkpoint, parameters, X.shape[1])
         progress = {
             "epochs": checkpoint.epochs,
@@ -154,7 +159,7 @@ def update(X, parameters, checkpoint=None):
             "rate_factor": checkpoint.rate_factor,
         }
     noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, noise_std)
+    session = _Session(parameters, network, shift, means, observed_share, noise_std)
     trainer = session.trainer(len(X), baseline_loss, generator, **progress)
     trainer.run_once(Rows(X, shift, session.device))
     return session.fitted(trainer, generator, False, varies)
@@ -163,9 +168,9 @@ def update(X, parameters, checkpoint=None):
 class _Session:
     """A network on its device, while it is trained by parameters."""
 
-    def __init__(self, parameters, network, shift, noise_std):
+    def __init__(self, parameters, network, shift, means, observed_share, noise_std):
         self.parameters = parameters
-        self.shift = shift
+        self.shift, self.means = shift, means
         self.device = resolve_device(parameters.device)
         self.network = network.to(self.device, torch.float32)
         depth = network.depth * (1 if parameters.penalty == "encoder" else 2)
@@ -175,12 +180,17 @@ class _Session:
             network.activations[:depth],
             widths[: depth + 1],
         )
+        filling = None
+        if observed_share < 1:
+            filling = _shifted(means, shift).to(self.device)
         self._objective = Objective(
             self.network,
             LOSSES[parameters.loss],
             penalties.PENALTIES[self.penalty_method],
             depth,
             noise_std=noise_std,
+            means=filling,
+            observed_share=observed_share,
         )
 
     def trainer(self, n_samples, baseline_loss, generator, **progress):
@@ -206,6 +216,7 @@ class _Session:
             loss=self.parameters.loss,
             weights=network.parameters.cpu().numpy().copy(),  # training may go on
             shift=self.shift,
+            means=self.means,
             baseline_loss=trainer.baseline_loss,
             epochs=trainer.epochs,
             rate_factor=trainer.rate_factor,
@@ -227,17 +238,21 @@ def unseen_scores(X, parameters):
     Returns
     -------
     ndarray of shape (n_samples // 3,) or None
-        None if the table is not small, or if this network's training diverges.
+        None if the table is not small, if this network's training diverges, or if a
+        column has no value among the rows it would train on.
     """
-    if len(X) not in _SMALL_TABLE:
+    n_samples = X.shape[0]
+    if n_samples not in _SMALL_TABLE:
         return None
-    shuffled = np.random.RandomState(0).permutation(X)
-    unseen, trained = np.split(shuffled, [len(X) // 3])
+    order = np.random.RandomState(0).permutation(n_samples)
+    unseen, trained = (X[part] for part in np.split(order, [n_samples // 3]))
+    if np.isnan(observed_means(trained)[0]).any():
+        return None
     try:
         checkpoint = fit(trained, parameters, seed=_draw_seed(0)).checkpoint
     except TrainingDivergedError:
         return None
-    return checkpoint.scores(unseen, inference_device(parameters.device))
+    return checkpoint.scores(readable(unseen), inference_device(parameters.device))
 
 
 def _draw_seed(random_state):
@@ -273,9 +288,14 @@ def _architecture(parameters, n_features):
 def _new_network(X, means, shift, parameters, generator):
     network = Network(*_architecture(parameters, X.shape[1]))
     sample = torch.randperm(len(X), generator=generator, device="cpu")[:_SAMPLE_ROWS]
-    baseline = torch.from_numpy(means - shift).to(torch.float32)
-    network.initialise(generator, Rows(X, shift, _CPU).take(sample), baseline)
+    rows, baseline = Rows(X, shift, _CPU).take(sample), _shifted(means, shift)
+    network.initialise(generator, torch.where(rows.isnan(), baseline, rows), baseline)
     return network
+
+
+def _shifted(means, shift):
+    """The means of the columns, as the network reads them."""
+    return torch.from_numpy(means - shift).to(torch.float32)
 
 
 def _same_network(checkpoint, parameters, n_features):
@@ -298,17 +318,20 @@ def _same_network(checkpoint, parameters, n_features):
 
 
 def _baseline_loss(X, means, parameters):
-    """Loss per cell that training counts in, and whether the columns vary.
+    """Loss per observed cell that training counts in, and whether the columns vary.
 
     It is the loss of the column means, or the mean square of a table that does not
     vary.
     """
+    means = np.nan_to_num(means)  # of no observed cell
     constant, loss = torch.from_numpy(means), LOSSES[parameters.loss]
 
     def losses(rows):
-        return loss.of_constant(rows, constant).mean(1)
+        losses = loss.of_constant(rows, constant)
+        return losses.nanmean(1) if losses.isnan().any() else losses.mean(1)
 
-    means_loss = float(map_blocks(losses, X, X.shape[1], _CPU).mean())
+    # a row without any value has none here
+    means_loss = float(np.nanmean(map_blocks(losses, X, X.shape[1], _CPU)))
     mean_square = float(np.mean(means**2))
     varies = means_loss > loss.negligible(mean_square)
     return means_loss if varies else mean_square or 1.0, varies

@@ -156,7 +156,10 @@ class Inputs:
     autoencoder : ContractiveAutoencoder
         The autoencoder itself.
     rows : ndarray of shape (n_samples, n_features_in_)
-        The rows that the autoencoder reads, in float64.
+        The rows as the network reads them: in float64, sparse ones made dense, missing
+        cells filled with the means of their columns.
+    observed : ndarray of bool of shape (n_samples, n_features_in_) or True
+        Which cells were not missing; True for all.
     """
 
     def __init__(self, estimator, X):
@@ -164,7 +167,19 @@ class Inputs:
         self.front, self.autoencoder = split_pipeline(estimator)
         reached = X if self.front is None else self.front.transform(X)
         check_is_fitted(self.autoencoder)
-        self.rows = check_array(reached, dtype=np.float64, input_name="X")
+        self.rows = _dense(
+            check_array(
+                reached,
+                accept_sparse="csr",
+                dtype=np.float64,
+                ensure_all_finite="allow-nan" if self.autoencoder.allow_nan else True,
+                input_name="X",
+            )
+        )
+        self.observed = True
+        if np.isnan(self.rows.min()):
+            self.observed = ~np.isnan(self.rows)
+            self.rows = np.where(self.observed, self.rows, self.autoencoder.mean_)
         self._names = names_of(reached)
 
     def encode(self, rows):
@@ -193,6 +208,10 @@ def spread(rows):
     distance = _root_mean_square(rows - rows.mean(axis=0))
     # by rounding, equal rows differ from their own mean
     return distance if distance > 1e-13 * _root_mean_square(rows) else 0.0
+
+
+def _dense(table):
+    return table.toarray() if sparse.issparse(table) else table
 
 
 def _root_mean_square(vectors):
@@ -448,7 +467,7 @@ def _table(rows, X):
 def _call(method, rows, dtype=None):
     """Call a method of a step, and turn what it raises into one kind of error."""
     try:
-        return np.asarray(method(rows), dtype=dtype)
+        return np.asarray(_dense(method(rows)), dtype=dtype)
     except _STEP_ERRORS as error:
         raise NoWayBackError(str(error)) from error
 
@@ -523,7 +542,7 @@ def _before(pipeline, position, given):
 def _undo_selection(selector, rows, is_kept, given):
     support = selector.get_support()
     X = given()
-    whole = X.toarray() if sparse.issparse(X) else np.array(X)
+    whole = np.array(_dense(X))
     whole = whole.astype(np.result_type(whole, np.float64), copy=False)
     whole[:, support] = rows
     kept = np.zeros(len(support), dtype=bool)

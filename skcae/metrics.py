@@ -52,7 +52,7 @@ def denoising_score(
     Returns
     -------
     score : float
-        Minus the mean over rows and columns of the squared error.
+        Minus the mean over rows and columns of the squared error, of observed cells.
 
     References
     ----------
@@ -67,7 +67,8 @@ def denoising_score(
     for _ in range(n_repeats):
         noise = noise_std * random_state.standard_normal(inputs.rows.shape)
         restored = inputs.reconstruct(inputs.rows + noise)
-        errors.append(np.mean((restored - inputs.rows) ** 2))
+        squares = (restored - inputs.rows) ** 2
+        errors.append(np.mean(squares, where=inputs.observed))
     return -float(np.mean(errors))
 
 

@@ -40,6 +40,7 @@ BAD = {
     "max_grad_norm": [0, -1, np.inf, "1"],
     "lam_warmup": [-1, 2.5, None],
     "warm_start": [None, 1],
+    "allow_nan": [None, 1, "observed"],
     "contamination": [0, 0.6, -0.1, "Auto", None, np.nan],
     "random_state": ["seed", -1],
     "device": ["gpu", 3, None, "cuda:99"],

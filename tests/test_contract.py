@@ -58,6 +58,7 @@ VARIANTS = [
         penalty="reconstruction",
         early_stopping=True,
         noise_std=0.1,
+        allow_nan=True,
         contamination=0.1,
         max_iter=5,
     ),

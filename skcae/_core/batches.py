@@ -1,6 +1,8 @@
-"""Batches of rows, from an array to tensors, a block at a time.
+"""Batches of rows, from a table to tensors, a block at a time.
 
-Neither shuffling nor a change of type ever copies the whole table.
+Neither shuffling nor a change of type ever copies the whole table. A table is an
+array, a memory map, or anything else that has of an array ``shape``, ``dtype``,
+``len``, slices and ``take(positions, axis=0)``; the last two give dense arrays.
 """
 
 import itertools
@@ -16,28 +18,26 @@ _BLOCK_ELEMENTS = 2**17
 
 
 class Rows:
-    """The rows of an array as float32 tensors, for training.
+    """The rows of a table as float32 tensors, for training.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : table of shape (n_samples, n_features)
     shift : ndarray of shape (n_features,)
         Subtracted from every row before float32 rounds it.
     device : torch.device
-        Where tensors go. An accelerator gets the whole table once, and gathers
-        from that.
+        Where tensors go. An accelerator gets the whole of an array once, and gathers
+        from that; of other tables, which may be sparse, batch by batch.
     indices : ndarray of int, optional
         The rows that belong; all if not given.
     """
 
     def __init__(self, X, shift, device, indices=None):
         self._X, self._indices, self._shift = X, indices, shift.astype(X.dtype)
-        self._on_device = None
-        if device.type != "cpu":
+        self._device, self._on_device = device, None
+        if device.type != "cpu" and isinstance(X, np.ndarray):
             everything = torch.arange(len(self), device="cpu")
-            self._on_device = torch.cat(
-                [block.to(device) for block in self._gathered(everything, 1)]
-            )
+            self._on_device = torch.cat([*self._gathered(everything, 1)])
 
     def __len__(self):
         return len(self._X if self._indices is None else self._indices)
@@ -51,7 +51,8 @@ class Rows:
             positions = self._indices[positions]
         rows = self._X.take(positions, axis=0)
         rows -= self._shift
-        return torch.from_numpy(rows.astype(np.float32, copy=False))
+        rows = torch.from_numpy(rows.astype(np.float32, copy=False))
+        return rows.to(self._device)
 
     def shuffled(self, batch_size, generator):
         """Yield every row once, in random order, in batches."""
@@ -77,11 +78,11 @@ class Rows:
 
 
 def blocks(X, elements_per_row, device):
-    """Yield the slice and the float64 tensor of consecutive blocks of an array.
+    """Yield the slice and the float64 tensor of consecutive blocks of a table.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_columns)
+    X : table of shape (n_samples, n_columns)
     elements_per_row : int
         What the work on one row holds at once; it decides the block's length.
     device : torch.device

@@ -17,7 +17,7 @@ from skcae._core.network import Network
 
 # Raise it when a field comes, goes or changes its meaning, and say in
 # :func:`_upgraded` what an older state has in its place.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Checkpoint:
         The network's flat buffer.
     shift : ndarray of shape (n_features,), float64
         Subtracted from the columns before the network and added behind it.
+    means : ndarray of shape (n_features,), float64
+        Of the training columns; what stands for missing cells.
     baseline_loss : float
         Loss per cell that training counts in, see :class:`~.training.Trainer`.
     epochs : int
@@ -55,6 +57,7 @@ class Checkpoint:
     loss: str
     weights: np.ndarray = field(repr=False)
     shift: np.ndarray = field(repr=False)
+    means: np.ndarray = field(repr=False)
     baseline_loss: float
     epochs: int
     rate_factor: float
@@ -111,7 +114,7 @@ class Checkpoint:
         ----------
         function : callable
             Returns a tensor with one entry a row.
-        X : ndarray of shape (n_samples, n_columns)
+        X : table of shape (n_samples, n_columns)
         device : torch.device
         copies : int
             Arrays as wide as the network that the function holds at once for one row.
@@ -124,19 +127,39 @@ class Checkpoint:
         elements_per_row = copies * max(network.sizes)
         return map_blocks(partial(function, network), X, elements_per_row, device)
 
+    def filled(self, rows):
+        """Rows with the means in place of missing cells, which are nan."""
+        is_missing = rows.isnan()
+        if not is_missing.any():
+            return rows
+        means = torch.from_numpy(self.means.copy()).to(rows.device)
+        return torch.where(is_missing, means, rows)
+
+    def encode(self, network, rows):
+        """Codes of the rows: what :meth:`map` takes, shape (n, n_components)."""
+        return network.encode(self.filled(rows))
+
     def cell_losses(self, network, rows):
         """Loss of each cell: what :meth:`map` takes, shape (n, n_features).
 
-        What overflows is infinite.
+        What overflows is infinite. A missing cell has nan, but in a row of nothing
+        else, which is taken for that of the means.
         """
-        losses = LOSSES[self.loss].value(rows, *network.reconstruct(rows))
-        return losses.nan_to_num_(nan=math.inf, posinf=math.inf)
+        filled = self.filled(rows)
+        losses = LOSSES[self.loss].value(filled, *network.reconstruct(filled))
+        losses.nan_to_num_(nan=math.inf, posinf=math.inf)
+        if filled is not rows:
+            is_missing = rows.isnan()
+            is_missing &= ~is_missing.all(1, keepdim=True)
+            losses.masked_fill_(is_missing, math.nan)
+        return losses
 
     def scores(self, X, device):
-        """Minus the mean loss of each row, shape (n_samples,)."""
+        """Minus the mean loss of each row's observed cells, shape (n_samples,)."""
 
         def row_losses(network, rows):
-            return self.cell_losses(network, rows).mean(1)
+            losses = self.cell_losses(network, rows)
+            return losses.nanmean(1) if losses.isnan().any() else losses.mean(1)
 
         return -self.map(row_losses, X, device)
 
@@ -164,6 +187,9 @@ class Checkpoint:
 def _upgraded(state):
     """The fields of this format, from a state of this or an older one."""
     found = state.pop("format", None)
+    if found == 1 and "shift" in state:
+        # it read no missing cells; where it is 0 for a sigmoid, so are these
+        found, state["means"] = 2, state["shift"]
     names = {field.name for field in fields(Checkpoint)}
     if found != FORMAT or set(state) != names:
         raise ValueError(

@@ -34,6 +34,11 @@ class Objective:
         Standard deviation of the Gaussian noise on the inputs. The
         reconstruction is compared with the clean row, and the Jacobian is
         taken at the noisy one.
+    means : Tensor of shape (n_features,) or None
+        What the network reads in place of a missing cell, which is nan. None where no
+        cell of the table is missing.
+    observed_share : float
+        Of the table's cells. Sums of losses are divided by it, as if all were observed.
     """
 
     network: Network
@@ -41,14 +46,16 @@ class Objective:
     penalty: Penalty
     penalty_depth: int
     noise_std: float = 0.0
+    means: torch.Tensor | None = None
+    observed_share: float = 1.0
 
     def terms(self, rows, noise):
         """Sums over the rows of the loss and of the squared Jacobian norm."""
-        layers = self.network.forward(self._corrupt(rows, noise))
-        last = layers[-1]
-        losses = self.loss.value(rows, last.preactivations, last.outputs)
+        layers = self._forward(rows, noise)
+        last, targets = layers[-1], self._targets(rows, layers)
+        losses = self.loss.value(targets, last.preactivations, last.outputs)
         norms = self.penalty.value(layers[: self.penalty_depth], noise)
-        return losses.sum(), norms.sum()
+        return losses.sum() / self.observed_share, norms.sum()
 
     def gradient(self, rows, lam, noise, weight_grads, bias_grads, scale=1.0):
         """Write the gradient of ``scale`` times the objective into the buffers.
@@ -70,9 +77,10 @@ class Objective:
             Sums over the rows of the loss and of the squared Jacobian norm;
             the latter is None for ``lam=0``.
         """
-        layers = self.network.forward(self._corrupt(rows, noise))
+        layers, share = self._forward(rows, noise), self.observed_share
         coefficient = scale / rows.numel()
-        error, delta = self.loss.gradient(rows, layers[-1], coefficient)
+        targets = self._targets(rows, layers)
+        error, delta = self.loss.gradient(targets, layers[-1], coefficient / share)
 
         norm, derivative_grads = None, []
         if lam > 0:
@@ -91,7 +99,17 @@ class Objective:
                 delta = delta @ layer.weight
                 if layers[index - 1].derivative is not None:
                     delta.mul_(layers[index - 1].derivative)
-        return error, norm
+        return (error if share == 1 else error / share), norm
 
-    def _corrupt(self, rows, noise):
-        return noise.added_to(rows, self.noise_std) if self.noise_std else rows
+    def _forward(self, rows, noise):
+        if self.means is not None:
+            rows = torch.where(rows.isnan(), self.means, rows)
+        if self.noise_std:
+            rows = noise.added_to(rows, self.noise_std)
+        return self.network.forward(rows)
+
+    def _targets(self, rows, layers):
+        """What outputs are compared with: with themselves where a cell is missing."""
+        if self.means is None:
+            return rows
+        return torch.where(rows.isnan(), layers[-1].outputs, rows)

@@ -273,6 +273,9 @@ class Trainer:
             device=gradient.device,
         )
         errors, penalties, norms, n_cells = [], [], [], 0
+        # a CPU's are plain numbers: small tensors, kept, would fragment its memory
+        on_cpu = gradient.device.type == "cpu"
+        kept = torch.Tensor.item if on_cpu else torch.Tensor.detach
         self._threads.pause()
         for batch in rows.shuffled(self.batch_size, self._generator):
             self._threads.step()
@@ -289,13 +292,18 @@ class Trainer:
                 self.objective.network.flat_weights().mul_(
                     1 - rate * parameters.weight_decay
                 )
-            errors.append(error)
-            penalties.append(penalty)
-            norms.append(norm)
+            errors.append(kept(error))
+            if penalty is not None:
+                penalties.append(kept(penalty))
+            norms.append(kept(norm))
+
+        def joined(terms):
+            if on_cpu:
+                return torch.tensor(terms, dtype=gradient.dtype, device="cpu")
+            return torch.stack(terms)
 
         def mean_over_cells(terms):
-            total = torch.stack(terms).sum(dtype=torch.float64)
-            return float(total) / n_cells
+            return float(joined(terms).sum(dtype=torch.float64)) / n_cells
 
         reconstruction = mean_over_cells(errors)
         penalty = mean_over_cells(penalties) if lam > 0 else 0.0
@@ -303,7 +311,7 @@ class Trainer:
             "loss": reconstruction + lam * penalty,
             "reconstruction": reconstruction,
             "penalty": penalty,
-            "grad_norm": float(torch.stack(norms).mean()),
+            "grad_norm": float(joined(norms).mean()),
             "weight_norm": float(
                 torch.linalg.vector_norm(self.objective.network.flat_weights())
             ),

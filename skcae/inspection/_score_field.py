@@ -34,7 +34,8 @@ def score_field(estimator, X):
         As ``X``, in the units of its columns. Behind a scaler that divides a
         column by c, the score with respect to that column is multiplied by c²
         as well. 0 in a column that a step drops, as a selector does; nan where a
-        step is given what it has no inverse of, as a PowerTransformer may be.
+        cell is missing, or a step is given what it has no inverse of, as a
+        PowerTransformer may be.
 
     Raises
     ------

@@ -1,0 +1,128 @@
+"""Tables of every kind: how networks read them, and what is true of their columns.
+
+A table is an array or a CSR matrix of scipy, in either of which nan stands for a
+missing value. None is ever copied, or made dense, as a whole.
+"""
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from skcae._core.batches import blocks
+
+_CPU = torch.device("cpu")
+
+
+class SparseRows:
+    """A CSR matrix whose rows are dense arrays, made when they are read.
+
+    It has as much of an array as ``_core.batches`` reads.
+
+    Parameters
+    ----------
+    matrix : csr_matrix or csr_array of shape (n_samples, n_features)
+    """
+
+    def __init__(self, matrix):
+        self._matrix = matrix
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, part):
+        return self._matrix[part].toarray()
+
+    def take(self, positions, axis=0):
+        """Rows at the positions, as a dense array."""
+        return self[positions]
+
+
+def readable(table):
+    """The table as ``_core.batches`` reads it: dense rows at positions or in a slice.
+
+    Parameters
+    ----------
+    table : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray or SparseRows
+        An array is returned as it is.
+    """
+    return SparseRows(table) if sparse.issparse(table) else table
+
+
+def observed_means(table):
+    """Means of the columns over their observed cells.
+
+    Parameters
+    ----------
+    table : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    means : ndarray of shape (n_features,), float64
+        nan where no cell is observed. Those of a CSR matrix are those of the same
+        array, to the last bit.
+    observed_share : float
+        Of all cells; 1 where none is missing.
+    """
+    if isinstance(table, np.ndarray):
+        means = table.mean(axis=0, dtype=np.float64)
+        if not np.isnan(means).any():
+            return means, 1.0
+    totals, counts = np.zeros((2, table.shape[1]))
+    for block in _dense_blocks(table):
+        is_missing = np.isnan(block)
+        block[is_missing] = 0
+        block[0] += totals  # so that rows are added one by one, as numpy adds a table's
+        totals = block.sum(axis=0)
+        counts += len(block) - is_missing.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return totals / counts, float(counts.sum() / (table.shape[0] * len(counts)))
+
+
+def column_ranges(table):
+    """Lowest and highest observed value of each column; nan where none is observed.
+
+    Parameters
+    ----------
+    table : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    lowest, highest : ndarray of shape (n_features,)
+    """
+    lowest = highest = np.full(table.shape[1], np.nan, dtype=table.dtype)
+    for part in [table] if isinstance(table, np.ndarray) else _dense_blocks(table):
+        lowest = np.fmin(lowest, np.fmin.reduce(part))
+        highest = np.fmax(highest, np.fmax.reduce(part))
+    return lowest, highest
+
+
+def column_deviations(table):
+    """Standard deviation of each column's observed values.
+
+    Parameters
+    ----------
+    table : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_features,), float64
+        0 where no cell is observed.
+    """
+    means, _ = observed_means(table)
+    totals, counts = np.zeros((2, len(means)))
+    for block in _dense_blocks(table):
+        squares = (block - means) ** 2
+        totals += np.nansum(squares, axis=0)
+        counts += np.sum(~np.isnan(squares), axis=0)
+    return np.sqrt(totals / np.maximum(counts, 1))
+
+
+def _dense_blocks(table):
+    """Yield float64 arrays of consecutive rows, which may be changed."""
+    for _, block in blocks(readable(table), table.shape[1], _CPU):
+        yield block.numpy()
