@@ -104,6 +104,25 @@ def real(request):
     return X[::2], X[1::2]
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_missing_cells_are_what_they_are_to_the_model(loss, real, rng):
+    X, others = (table.copy() for table in real)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    others[rng.random(others.shape) < 0.2] = np.nan
+    others[0] = np.nan
+    output = "sigmoid" if loss == "log_loss" else "identity"
+    model = make_pipeline(
+        MinMaxScaler(clip=True),
+        autoencoder(loss=loss, output_activation=output, allow_nan=True),
+    ).fit(X)
+    results, rows = run(to_onnx(model, X), others), others.astype(np.float64)
+    for name, method in METHODS.items():
+        expected = method(model, rows)
+        np.testing.assert_allclose(
+            results[name], expected, rtol=0, atol=1e-6 * np.nanmax(np.abs(expected))
+        )
+
+
 def test_all_outputs_agree_on_real_tables(real):
     X, others = real
     model = make_pipeline(StandardScaler(), autoencoder(max_iter=20)).fit(X)

@@ -104,6 +104,9 @@ def add_autoencoder(graph, model, rows, *, is_last):
     """
     checkpoint = model._checkpoint
     network = NetworkGraph(graph, checkpoint)
+    if model.allow_nan:
+        is_missing = graph.IsNaN(rows)
+        rows = graph.Where(is_missing, checkpoint.means, rows)
     codes = network.encode(rows)
     if not is_last:
         return [codes]
@@ -116,7 +119,18 @@ def add_autoencoder(graph, model, rows, *, is_last):
     )
     is_valid = graph.And(is_valid, graph.Not(graph.IsNaN(errors)))
     errors = graph.Where(is_valid, errors, np.inf)
-    scores = graph.Neg(graph.mean(errors, 1))
+    if model.allow_nan:
+        # a row of nothing else is taken for that of the means
+        is_missing = graph.And(
+            is_missing, graph.Not(graph.insert_axis(graph.all(is_missing)))
+        )
+        total = graph.sum(graph.Where(is_missing, 0.0, errors))
+        n_observed = graph.sum(graph.cast(graph.Not(is_missing), np.float64))
+        mean_errors = graph.Div(total, n_observed)
+        errors = graph.Where(is_missing, np.nan, errors)
+    else:
+        mean_errors = graph.mean(errors, 1)
+    scores = graph.Neg(mean_errors)
     return [codes, reconstructions, scores, labels(graph, scores, model), errors]
 
 
