@@ -15,6 +15,7 @@ described raises a ValueError that names it, when it is drawn. Matplotlib
 """
 
 from skcae.anomaly._anomaly_scores import AnomalyScoresDisplay
+from skcae.anomaly._drift import DriftDisplay
 from skcae.inspection._contraction_curve import ContractionCurveDisplay
 from skcae.inspection._jacobian_spectrum import JacobianSpectrumDisplay
 from skcae.inspection._lambda_path import LambdaPathDisplay
@@ -26,6 +27,7 @@ from skcae.inspection._training_curves import TrainingCurvesDisplay
 __all__ = [
     "AnomalyScoresDisplay",
     "ContractionCurveDisplay",
+    "DriftDisplay",
     "JacobianSpectrumDisplay",
     "LambdaPathDisplay",
     "ScoreFieldDisplay",

@@ -17,6 +17,7 @@ from skcae.anomaly._calibration import (
     rank_of_rate,
     threshold_of_scores,
 )
+from skcae.anomaly._drift import compare
 from skcae.anomaly._explanation import explain
 from skcae.anomaly._reference import ReferenceRows
 from skcae.anomaly._tables import table_like
@@ -363,6 +364,30 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
             rows = self._reference.rows[:_NORMAL_ROWS_TO_EXPLAIN] + self._center
             X_normal = table_like(X, rows)
         return explain(self, X, X_normal, n_values=n_values)
+
+    def drift(self, X):
+        """How far a batch of rows is from the normal rows that were kept.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            Rows of some time.
+
+        Returns
+        -------
+        report : DataFrame
+            See :func:`skcae.anomaly.drift`.
+        """
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        if names is None:
+            names = [f"x{position}" for position in range(X.shape[1])]
+        with np.errstate(over="ignore"):
+            rows = np.float32(X - self._center)  # rounded as those that were kept
+        score = "score", self._score_rows(X), self.calibration_scores_
+        columns = zip(names, rows.T, self._reference.rows.T, strict=True)
+        return compare([score, *columns])
 
     # Keeping it
 
