@@ -798,6 +798,6 @@ class ContractiveAutoencoder(
 def _dtypes(X):
     """Types that a table may keep: scikit-learn would widen frames but for pandas'."""
     types = getattr(getattr(X, "schema", None), "types", getattr(X, "dtypes", ()))
-    names = {str(type_) for type_ in types}
+    names = {str(type_) for type_ in types} if np.iterable(types) else set()
     is_single = len(names) > 0 and names <= {"Float32", "float", "float[pyarrow]"}
     return np.float32 if is_single else _DTYPES

@@ -328,7 +328,8 @@ def _baseline_loss(X, means, parameters):
 
     def losses(rows):
         losses = loss.of_constant(rows, constant)
-        return losses.nanmean(1) if losses.isnan().any() else losses.mean(1)
+        of_rows = losses.mean(1)
+        return losses.nanmean(1) if of_rows.isnan().any() else of_rows
 
     # a row without any value has none here
     means_loss = float(np.nanmean(map_blocks(losses, X, X.shape[1], _CPU)))

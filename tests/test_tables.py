@@ -300,6 +300,12 @@ def test_frames_of_several_types_become_float64(kind, rng):
     assert quick().fit(table).transform(table).dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", ["float32", "Float32"])
+def test_a_series_is_no_table(dtype):
+    with pytest.raises(ValueError, match="2D"):
+        quick().fit(pd.Series([1.0, 2.0], dtype=dtype))
+
+
 def test_missing_cells_of_float32_frames(rng):
     frame = pl.DataFrame({"a": [1.0, None, 3, 4], "b": [2.0, 1, 2, None]})
     frame = frame.cast(pl.Float32)

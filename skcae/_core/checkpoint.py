@@ -129,11 +129,10 @@ class Checkpoint:
 
     def filled(self, rows):
         """Rows with the means in place of missing cells, which are nan."""
-        is_missing = rows.isnan()
-        if not is_missing.any():
+        if not rows.sum().isnan():  # sooner known than of each cell
             return rows
         means = torch.from_numpy(self.means.copy()).to(rows.device)
-        return torch.where(is_missing, means, rows)
+        return torch.where(rows.isnan(), means, rows)
 
     def encode(self, network, rows):
         """Codes of the rows: what :meth:`map` takes, shape (n, n_components)."""
@@ -159,7 +158,8 @@ class Checkpoint:
 
         def row_losses(network, rows):
             losses = self.cell_losses(network, rows)
-            return losses.nanmean(1) if losses.isnan().any() else losses.mean(1)
+            means = losses.mean(1)
+            return losses.nanmean(1) if means.isnan().any() else means
 
         return -self.map(row_losses, X, device)
 
