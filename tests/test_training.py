@@ -502,7 +502,7 @@ def wild_setting(rng):
 @pytest.mark.filterwarnings(COLLAPSED)
 def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
     errors, n_warned = [], 0
-    for seed in range(120):
+    for seed in range(80):
         X, parameters = wild_setting(rng)
         model = ContractiveAutoencoder(**parameters, random_state=seed)
         try:
@@ -522,8 +522,8 @@ def test_wild_settings_end_in_a_sound_model_or_in_a_clear_error(rng):
         worse = any("worse than" in str(warning.message) for warning in warned)
         n_warned += worse
         assert -model.score(X) <= (1.5 if worse else 1.01) * bound, parameters
-    assert len(errors) <= 20
-    assert n_warned <= 20
+    assert len(errors) <= 15
+    assert n_warned <= 15
 
 
 def test_collapsed_code_warns(digits):
