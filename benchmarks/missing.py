@@ -16,6 +16,25 @@ square error of what stands for the cells that went, over normal rows.
                                                  that is stopped goes on where it was
 
 At most 1,000 rows of each table, and only tables of 4 to 22 columns.
+
+Twelve tables of ADBench, seed 0, mean AUROC. Wilcoxon's test over the tables tells no
+method from ``allow_nan`` (p from 0.1 to 1)::
+
+    missing                       10 %              30 %
+    at random                  yes      no       yes      no     all
+    no cell missing           83.9    83.3      83.9    83.9    83.7
+    allow_nan                 82.8    81.5      80.0    80.6    81.2
+    SimpleImputer, all        81.8    81.4      78.0    79.2    80.1
+    SimpleImputer, observed   82.4    82.0      78.4    80.0    80.7
+    KNNImputer, all           84.1    81.6      80.5    79.0    81.3
+    KNNImputer, observed      84.2    81.8      80.9    80.0    81.7
+    IterativeImputer, all     82.9    81.7      77.4    78.3    80.1
+    IterativeImp., observed   83.2    82.0      78.3    79.1    80.6
+    root mean square error of what is filled in
+    allow_nan                 0.90    3.32      0.95    3.60    2.19
+    SimpleImputer             1.06    3.51      1.05    3.72    2.33
+    KNNImputer                0.81    3.23      0.90    3.55    2.12
+    IterativeImputer          0.85    3.09      1.30    3.46    2.18
 """
 
 import tempfile

@@ -302,7 +302,7 @@ def test_frames_of_several_types_become_float64(kind, rng):
 
 @pytest.mark.parametrize("dtype", ["float32", "Float32"])
 def test_a_series_is_no_table(dtype):
-    with pytest.raises(ValueError, match="2D"):
+    with pytest.raises(ValueError, match="2D|2-dimensional"):
         quick().fit(pd.Series([1.0, 2.0], dtype=dtype))
 
 
