@@ -62,6 +62,7 @@ myst_heading_anchors = 3
 html_math_renderer = "mathml"
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 copybutton_exclude = ".linenos, .gp, .go"
 
@@ -87,6 +88,8 @@ sphinx_gallery_conf = {
     if os.environ.get("SKCAE_DOCS_EXPERIMENTS")
     else r"examples.\w+\.py$",
     "ignore_pattern": r"(^|/)_\w*\.py$",
+    "default_thumb_file": str(ROOT / "docs" / "_static" / "no_picture.png"),
+    "within_subsection_order": "FileNameSortKey",
     "reset_argv": "experiments.command_line",
     "doc_module": ("skcae",),
     "backreferences_dir": "api/backreferences",
