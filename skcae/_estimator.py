@@ -500,7 +500,7 @@ class ContractiveAutoencoder(
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, n_components_)
+        codes : ndarray of shape (n_samples, n_components)
             In the floating type of ``X``.
         """
         X = self._check_rows(X)
@@ -511,12 +511,12 @@ class ContractiveAutoencoder(
 
         Parameters
         ----------
-        X : {array-like, DataFrame} of shape (n_samples, n_components_)
+        X : {array-like, DataFrame} of shape (n_samples, n_components)
             Codes, as :meth:`transform` returns them.
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features_in_)
+        rows : ndarray of shape (n_samples, n_features)
             In the floating type of ``X``.
         """
         check_is_fitted(self)
@@ -620,7 +620,7 @@ class ContractiveAutoencoder(
 
         Returns
         -------
-        jacobians : ndarray of shape (n_samples, n_components_, n_features)
+        jacobians : ndarray of shape (n_samples, n_components, n_features)
             Change of each unit of the code by change of each column.
         """
         return self._map_encoder(X, penalties.jacobian, for_every_unit=True)

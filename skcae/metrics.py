@@ -54,10 +54,25 @@ def denoising_score(
     score : float
         Minus the mean over rows and columns of the squared error, of observed cells.
 
+    See Also
+    --------
+    largest_lam_within_one_standard_error : What picks λ by it.
+    skcae.inspection.lambda_path : Both, along a path over λ.
+
     References
     ----------
     .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
        the data-generating distribution. JMLR 15.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.metrics import denoising_score
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> denoising_score(model, X) < 0
+    True
     """
     check_count("n_repeats", n_repeats)
     check_not_negative("noise_std", noise_std)
@@ -91,6 +106,20 @@ def reconstruction_score(estimator, X, y=None):
     -------
     score : float
         Minus the reconstruction error, mean over rows and columns.
+
+    See Also
+    --------
+    denoising_score : The score that can choose λ.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.metrics import reconstruction_score
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> reconstruction_score(model, X) == model.score(X)
+    True
     """
     autoencoder, X = reach(estimator, X)
     return autoencoder.score(X)
@@ -114,6 +143,20 @@ def contraction_score(estimator, X, y=None):
     -------
     score : float
         Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`.
+
+    See Also
+    --------
+    skcae.ContractiveAutoencoder.contraction : The norm of each row.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.metrics import contraction_score
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> contraction_score(model, X) == -float(model.contraction(X).mean())
+    True
     """
     autoencoder, X = reach(estimator, X)
     return -float(np.mean(autoencoder.contraction(X)))
@@ -145,10 +188,28 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
     ValueError
         If the search is not over exactly one ``lam``, or has no such metric.
 
+    See Also
+    --------
+    denoising_score : A score for the search.
+    sklearn.model_selection.GridSearchCV : What takes the rule as ``refit``.
+
     References
     ----------
     Breiman, L., Friedman, J., Olshen, R., Stone, C. (1984). Classification and
     Regression Trees. Wadsworth. Section 3.4.3.
+
+    Examples
+    --------
+    >>> from skcae.metrics import largest_lam_within_one_standard_error
+    >>> largest_lam_within_one_standard_error(
+    ...     {
+    ...         "param_lam": [0, 0.1, 1],
+    ...         "mean_test_score": [-0.30, -0.31, -0.50],
+    ...         "split0_test_score": [-0.28, -0.30, -0.48],
+    ...         "split1_test_score": [-0.32, -0.32, -0.52],
+    ...     }
+    ... )
+    1
     """
     lams = [
         name

@@ -1,4 +1,4 @@
-"""Every block of Python in README.md and docs/ runs as it is pasted."""
+"""Every block of Python in README.md and docs/ runs as pasted; every name is listed."""
 
 import re
 import warnings
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from test_docstrings import public_modules
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
 # Of whom a page shows how they go together with ours.
 NEIGHBOURS = ("lightning", "skorch")
-PAGES = sorted(ROOT.glob("docs/*.md"))
+PAGES = sorted(ROOT.glob("docs/**/*.md"))
 
 
 def blocks(page):
@@ -47,7 +48,7 @@ def test_block_of_the_readme_runs_alone(block, tmp_path, monkeypatch):
     paste(block, "README.md")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_blocks_of_a_page_run_one_after_another(page, tmp_path, monkeypatch):
     """In one folder, whose files a later block may read, but each on its own."""
     monkeypatch.chdir(tmp_path)
@@ -55,3 +56,9 @@ def test_blocks_of_a_page_run_one_after_another(page, tmp_path, monkeypatch):
     missing = {paste("\n" * line + block, page.name) for line, block in blocks(page)}
     if missing := missing - {None}:
         pytest.skip(f"all but the blocks about {', '.join(sorted(missing))} have run")
+
+
+def test_every_public_name_is_listed():
+    text = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
+    assert listed == {name for module in public_modules() for name in module.__all__}

@@ -40,9 +40,6 @@ def collapses(model, X):
 
 
 def save(figure, folder, name):
-    """Write a picture, and close it."""
-    import matplotlib.pyplot as plt
-
+    """Write a picture; it stays open for the gallery."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder, f"{name}.png"), dpi=150)
-    plt.close(figure)

@@ -1,4 +1,8 @@
-"""Whether a contractive and a denoising autoencoder learn the same representation.
+"""
+Contractive against denoising
+=============================
+
+Whether a contractive and a denoising autoencoder learn the same representation.
 
 For small noise of standard deviation s, denoising acts like ``lam = s²`` on the
 Jacobian of the whole reconstruction (Alain & Bengio 2014). Tutorials often write the
@@ -8,7 +12,9 @@ with lam = 0.3² = 0.09, and an exercise's λ = 0.1 as its code counts it, lam =
 Every model is compared with every other of another seed; two seeds of the same model
 say what agreement one can expect at all.
 
-    python -m benchmarks.tutorials.contractive_against_denoising    two minutes
+It takes two minutes::
+
+    python -m benchmarks.tutorials.contractive_against_denoising
 """
 
 from itertools import permutations, product

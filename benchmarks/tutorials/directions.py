@@ -1,10 +1,16 @@
-"""Which directions a contractive autoencoder keeps, and which it contracts.
+"""
+Directions kept and contracted
+==============================
+
+Which directions a contractive autoencoder keeps, and which it contracts.
 
 The singular values of the encoder's Jacobian at a row say how much the code moves
 along the singular vectors. One layer with tied weights is measured for three
 activations; the identity makes it a linear map, whose directions are those of PCA.
 
-    python -m benchmarks.tutorials.directions    three minutes
+It takes three minutes::
+
+    python -m benchmarks.tutorials.directions
 
 "along the data" is how far the step to the nearest training row moves the code, over
 a random step of the same length; "overlap with PCA" is the share that the five leading

@@ -1,11 +1,17 @@
-"""When training with a contraction diverges, and what helps.
+"""
+When training diverges
+======================
+
+When training with a contraction diverges, and what helps.
 
 A tutorial warns that a contraction's gradient can overwhelm the reconstruction's, and
 blames high learning rates and poor initial weights. It advises λ that rises, clipping
 and weight decay. First comes its own network in a plain loop, then the same network in
 the estimator, with each of the three alone.
 
-    python -m benchmarks.tutorials.divergence    two minutes
+It takes two minutes::
+
+    python -m benchmarks.tutorials.divergence
 
 Errors and objectives are shares of the variance: 1 is the column means. The tutorial's
 code takes the mean of the penalty over the units of the code as well, so that its

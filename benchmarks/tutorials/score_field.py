@@ -1,4 +1,8 @@
-"""Whether reconstruction points to where rows are denser.
+"""
+Where reconstruction points
+===========================
+
+Whether reconstruction points to where rows are denser.
 
 Alain & Bengio (2014): with squared error, enough capacity and a small s, the field
 r(x) - x of an autoencoder is s² times the score, the gradient of log p(x), if it was
@@ -6,7 +10,9 @@ trained with noise of standard deviation s, or with ``lam = s²`` on the Jacobia
 whole reconstruction. Of a penalty on the encoder nothing is known. Here p is a mixture
 of Gaussians, so that the score is known, too.
 
-    python -m benchmarks.tutorials.score_field    two minutes
+It takes two minutes::
+
+    python -m benchmarks.tutorials.score_field
 
 Printed are, over the dense region, the mean cosine between the field and s² times the
 score, and the ratio of their mean lengths; and the same for the score of p blurred by

@@ -1,12 +1,18 @@
-"""Whether the penalty of one sigmoid layer is right in closed form, and contracts.
+"""
+The closed form of one layer
+============================
+
+Whether the penalty of one sigmoid layer is right in closed form, and contracts.
 
 For one layer of sigmoids the squared norm of the Jacobian at a row has a closed form,
-sum_j (h_j (1 - h_j))² |W_j|². A well-known tutorial derives it and trains 64 units with
-λ = 1e-4. First the formula is compared with automatic differentiation. Then the
+``sum_j (h_j (1 - h_j))² |W_j|²``. A well-known tutorial derives it and trains 64 units
+with λ = 1e-4. First the formula is compared with automatic differentiation. Then the
 tutorial's loss, which puts the weights into the formula as a constant, those before
 training, is compared with one that does what the formula says, and with the estimator.
 
-    python -m benchmarks.tutorials.single_layer    one minute
+It takes one minute::
+
+    python -m benchmarks.tutorials.single_layer
 """
 
 from itertools import product

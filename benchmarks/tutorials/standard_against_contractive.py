@@ -1,11 +1,17 @@
-"""What a contraction buys, beside no regulariser and beside noise.
+"""
+Standard against contractive
+============================
+
+What a contraction buys, beside no regulariser and beside noise.
 
 Autoencoders of two networks train alike and are compared on held-out images by their
 reconstruction error, the sensitivity of their code, and the accuracy of a logistic
 regression behind it: on clean images, on noisy ones, and trained with few labels.
 The sensitivity falls where a code merely shrinks; the relative one does not.
 
-    python -m benchmarks.tutorials.standard_against_contractive    four minutes
+It takes four minutes::
+
+    python -m benchmarks.tutorials.standard_against_contractive
 """
 
 import matplotlib.pyplot as plt

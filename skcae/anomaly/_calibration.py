@@ -49,6 +49,11 @@ def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
         If there is no calibration row, or if ``density_ratio`` comes without
         ``X_calibration`` or gives anything but a positive number for each row.
 
+    See Also
+    --------
+    threshold : The score that belongs to a p-value.
+    scipy.stats.false_discovery_control : From p-values to alarms.
+
     References
     ----------
     .. [1] Vovk, V., Gammerman, A., Shafer, G. (2005). Algorithmic learning in a
@@ -57,6 +62,20 @@ def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
        outliers with conformal p-values. Annals of Statistics 51 (1).
     .. [3] Tibshirani, R. J., Foygel Barber, R., Candès, E., Ramdas, A. (2019).
        Conformal prediction under covariate shift. NeurIPS, eq. 7.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcae.anomaly import AnomalyDetector, p_values
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> normal = X[y == 0]
+    >>> model = make_pipeline(StandardScaler(), AnomalyDetector(random_state=0))
+    >>> model = model.fit(normal)
+    >>> p = p_values(model, X[y == 2])
+    >>> bool(p.max() < 0.1)  # lower than each of the eleven that were kept
+    True
     """
     if density_ratio is not None and X_calibration is None:
         raise ValueError(
@@ -101,6 +120,24 @@ def threshold(estimator, X_calibration=None, rate=0.01):
     ------
     ValueError
         If there are too few rows for the rate.
+
+    See Also
+    --------
+    p_values : Chances of a normal row, one for each row.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcae.anomaly import AnomalyDetector, threshold
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> normal = X[y == 0]
+    >>> model = make_pipeline(StandardScaler(), AnomalyDetector(random_state=0))
+    >>> model = model.fit(normal)
+    >>> model[-1].offset_ = threshold(model, rate=0.1)
+    >>> print(model.predict(X[y == 2]).max())
+    -1
     """
     check_positive("rate", rate, high=1)
     return threshold_of_scores(_calibration_scores(estimator, X_calibration), rate)

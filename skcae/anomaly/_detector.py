@@ -82,7 +82,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
     estimator_ : ContractiveAutoencoder
         The fitted network.

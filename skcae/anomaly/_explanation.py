@@ -76,10 +76,30 @@ def explain(estimator, X, X_normal=None, *, n_values=10):
         If the rows are not as described, or if ``X_normal`` has a median error of 0 or
         beyond the range of numbers, so that contributions have no unit.
 
+    See Also
+    --------
+    AnomalyDetector.explain : The same, with normal rows that the detector has kept.
+    skcae.ContractiveAutoencoder.feature_errors : Plain errors of the cells.
+
     References
     ----------
     .. [1] Alcala, C. F., Qin, S. J. (2009). Reconstruction-based contribution for
        process monitoring. Automatica 45 (7).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcae.anomaly import AnomalyDetector, explain
+    >>> X, y = load_wine(return_X_y=True, as_frame=True)
+    >>> normal = X[y == 0]
+    >>> model = make_pipeline(StandardScaler(), AnomalyDetector(random_state=0))
+    >>> model = model.fit(normal)
+    >>> odd = normal[:1].assign(alcohol=20.0)
+    >>> why = explain(model, odd, normal).loc[0].unstack(0)
+    >>> why["contribution"].idxmax(), why.loc["alcohol", "direction"]
+    ('alcohol', 'too high')
     """
     check_count("n_values", n_values)
     rows, normal = as_tables(X, X if X_normal is None else X_normal)

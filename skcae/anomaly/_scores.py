@@ -27,6 +27,23 @@ def mean_score(estimators, X):
     ------
     ValueError
         If the estimators are no list, or score above 0.
+
+    See Also
+    --------
+    NeighborDistance : A score to add to that of an autoencoder.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.anomaly import mean_score
+    >>> X = load_iris().data
+    >>> models = [
+    ...     ContractiveAutoencoder(3, max_iter=5, random_state=seed).fit(X)
+    ...     for seed in range(3)
+    ... ]
+    >>> mean_score(models, X).shape
+    (150,)
     """
     if not isinstance(estimators, list | tuple) or len(estimators) == 0:
         raise ValueError(f"estimators must be a list of models; got {estimators!r}.")

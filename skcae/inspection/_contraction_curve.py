@@ -56,11 +56,26 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
     ValueError
         If ``radii`` is None and the rows do not differ.
 
+    See Also
+    --------
+    skcae.plotting.ContractionCurveDisplay : The picture.
+    sensitivity : The ratio at one distance, row by row.
+
     References
     ----------
     .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
        Contractive auto-encoders: explicit invariance during feature extraction.
        ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import contraction_curve
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> contraction_curve(model, X, radii=[0.1, 1, 10]).shape
+    (3, 3)
     """
     check_count("n_repeats", n_repeats)
     inputs = Inputs(estimator, X)

@@ -44,10 +44,25 @@ def jacobian_spectrum(estimator, X, *, threshold=0.1):
         - local_dimension : ndarray of int of shape (n_samples,), the number of
           singular values that reach the threshold.
 
+    See Also
+    --------
+    skcae.plotting.JacobianSpectrumDisplay : The picture.
+    tangent_vectors : The directions that belong to the values.
+
     References
     ----------
     .. [1] Roy, O., Vetterli, M. (2007). The effective rank: a measure of effective
        dimensionality. EUSIPCO.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import jacobian_spectrum
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> jacobian_spectrum(model, X).singular_values.shape
+    (150, 3)
     """
     check_positive("threshold", threshold, high=1)
     inputs = Inputs(estimator, X)

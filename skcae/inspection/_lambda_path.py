@@ -92,6 +92,21 @@ def lambda_path(
     ------
     ValueError
         If a fit fails, see :meth:`skcae.ContractiveAutoencoder.fit`; it names λ.
+
+    See Also
+    --------
+    skcae.plotting.LambdaPathDisplay : The picture.
+    skcae.metrics.largest_lam_within_one_standard_error : The rule, for a search.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import lambda_path
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0)
+    >>> lambda_path(model, X, [0], cv=2).best_lam
+    0.0
     """
     lams = check_numbers("lams", lams, zero=True)
     check_positive("noise_std", noise_std)

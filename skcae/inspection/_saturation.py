@@ -12,6 +12,8 @@ from skcae._pipeline import Inputs
 def saturation(estimator, X, *, threshold=0.19):
     """Compute the share of each row's code units that hardly react any more.
 
+    A unit contracts by small weights or by saturation, where its activation is flat.
+
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline
@@ -29,11 +31,27 @@ def saturation(estimator, X, *, threshold=0.19):
         Between 0 and 1. 0 for ``code_activation="identity"``; for "relu", the
         share of the units that are off.
 
+    See Also
+    --------
+    jacobian_spectrum : How many directions the code follows.
+
     References
     ----------
     .. [1] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
        Contractive auto-encoders: explicit invariance during feature extraction.
        ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import saturation
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(
+    ...     3, code_activation="sigmoid", max_iter=5, random_state=0
+    ... ).fit(X)
+    >>> saturation(model, X).shape
+    (150,)
     """
     check_positive("threshold", threshold, high=1)
     inputs = Inputs(estimator, X)

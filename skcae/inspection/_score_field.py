@@ -42,10 +42,24 @@ def score_field(estimator, X):
     ValueError
         If a step before the autoencoder cannot be undone.
 
+    See Also
+    --------
+    skcae.plotting.ScoreFieldDisplay : The picture, of two columns.
+
     References
     ----------
     .. [1] Alain, G., Bengio, Y. (2014). What regularized auto-encoders learn from
        the data-generating distribution. JMLR 15.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import score_field
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> score_field(model, X).shape
+    (150, 4)
     """
     inputs = Inputs(estimator, X)
     field, is_kept = inverse_to_numbers(inputs, inputs.reconstruct())

@@ -23,6 +23,9 @@ from skcae.inspection._distances import RATIO, scale, stretch
 def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
     r"""Measure how far the code of each row moves when noise moves the row.
 
+    A contractive code moves little, and so does a code that merely shrank: hence the
+    relative column.
+
     Parameters
     ----------
     estimator : ContractiveAutoencoder or Pipeline
@@ -49,6 +52,21 @@ def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
           inputs, so that a code that merely shrank does not look robust: 1 for a
           map that only scales. The spread is the root mean squared distance from
           the mean over the rows given; nan where they do not differ.
+
+    See Also
+    --------
+    skcae.plotting.SensitivityDisplay : The picture.
+    contraction_curve : The same by the distance that rows move.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import sensitivity
+    >>> X = load_iris().data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> sensitivity(model, X).columns.tolist()
+    ['sensitivity', 'relative']
     """
     check_positive("noise_std", noise_std)
     check_count("n_repeats", n_repeats)

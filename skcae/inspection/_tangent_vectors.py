@@ -70,10 +70,25 @@ def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
     ValueError
         If a step before the autoencoder cannot be undone, or leads to categories.
 
+    See Also
+    --------
+    skcae.plotting.TangentVectorsDisplay : The picture.
+    jacobian_spectrum : How strongly each direction is kept.
+
     References
     ----------
     .. [1] Rifai, S., Dauphin, Y., Vincent, P., Bengio, Y., Muller, X. (2011). The
        manifold tangent classifier. NIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skcae import ContractiveAutoencoder
+    >>> from skcae.inspection import tangent_vectors
+    >>> X = load_iris(as_frame=True).data
+    >>> model = ContractiveAutoencoder(3, max_iter=5, random_state=0).fit(X)
+    >>> tangent_vectors(model, X[:2], 1).columns.tolist() == X.columns.tolist()
+    True
     """
     check_choice("which", which, _WHICH)
     inputs = Inputs(estimator, X)
