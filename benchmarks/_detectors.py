@@ -158,7 +158,9 @@ def _detector(seed, **parameters):
 
 def _detector_without_penalty(seed):
     """The detector with its own network, but for the penalty."""
-    network = ContractiveAutoencoder(lam=0, noise_std=0.5, contamination=0.1)
+    network = ContractiveAutoencoder(
+        lam=0, code_activation="silu", noise_std=0.5, contamination=0.1
+    )
     return _detector(seed, estimator=network)
 
 

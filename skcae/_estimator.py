@@ -57,7 +57,8 @@ class ContractiveAutoencoder(
     ----------
     n_components : int or "auto", default="auto"
         Units k of the code. May exceed the number of columns. "auto" is 32, or one less
-        than the columns where these are 6 or fewer.
+        than the columns where these are 6 or fewer, which is for anomalies: features
+        want 64 or more, there above all.
     hidden_layer_sizes : tuple of int, default=(256,)
         Widths of the encoder's layers between the columns and the code; the
         decoder mirrors them. ``()`` is the network of Rifai et al.
@@ -66,7 +67,8 @@ class ContractiveAutoencoder(
         "softplus" or "silu".
     code_activation : str or None, default=None
         Activation of the code, one of the same. None for that of the hidden layers,
-        but "silu", whose units do not die, in place of "relu".
+        but "silu", whose units do not die, in place of "relu", and "identity" above
+        hidden layers where ``n_components="auto"`` makes the code narrow.
     decoder_activation : str or None, default=None
         Activation of the decoder's hidden layers, one of the same. None for that of
         the encoder's.

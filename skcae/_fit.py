@@ -268,13 +268,15 @@ def _draw_seed(random_state):
 def _architecture(parameters, n_features):
     """Sizes, activations and tying of the network that the parameters describe."""
     hidden = tuple(map(int, parameters.hidden_layer_sizes))
-    code = parameters.code_activation or parameters.activation
-    if parameters.code_activation is None and code == "relu":
-        code = "silu"  # no unit of the code may die
     decoder = parameters.decoder_activation or parameters.activation
-    n_components = parameters.n_components
+    n_components, code = parameters.n_components, parameters.code_activation
+    is_narrow = n_components == "auto" and n_features <= _NARROW
     if n_components == "auto":
-        n_components = 32 if n_features > _NARROW else max(1, n_features - 1)
+        n_components = max(1, n_features - 1) if is_narrow else 32
+    if code is None:
+        # no unit of the code may die, and none of a few may be for one sign alone
+        code = {"relu": "silu"}.get(parameters.activation, parameters.activation)
+        code = "identity" if is_narrow and hidden else code
     sizes = (n_features, *hidden, int(n_components))
     activations = (
         *[parameters.activation] * len(hidden),

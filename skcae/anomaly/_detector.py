@@ -62,7 +62,8 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     Parameters
     ----------
     estimator : ContractiveAutoencoder, default=None
-        Network to clone. None for the default one with ``noise_std=0.5``.
+        Network to clone. None for the default one with ``code_activation="silu"`` and
+        ``noise_std=0.5``.
     n_neighbors : int, default=10
         Nearest normal rows to average over.
     max_samples : int, default=10000
@@ -167,7 +168,9 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         network = self.estimator
         if network is None:
             # a float for contamination spares a threshold that is not used
-            network = ContractiveAutoencoder(noise_std=0.5, contamination=0.1)
+            network = ContractiveAutoencoder(
+                code_activation="silu", noise_std=0.5, contamination=0.1
+            )
         self.estimator_ = clone(network).set_params(
             random_state=random_state.randint(2**31)
         )
