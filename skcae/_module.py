@@ -8,9 +8,11 @@ from torch import nn
 from torch.nn import functional
 
 from skcae._core.activations import ACTIVATIONS
+from skcae._core.checkpoint import Checkpoint
+from skcae._core.network import Network
 
 
-def to_module(checkpoint):
+def to_module(checkpoint: Checkpoint) -> "AutoencoderModule":
     """Copy a trained network into a module, for rows as they are.
 
     Parameters
@@ -125,7 +127,7 @@ class AutoencoderModule(nn.Module):
     torch.Size([178, 8])
     """
 
-    def __init__(self, network):
+    def __init__(self, network: Network) -> None:
         super().__init__()
         linears = []
         for index, (n_out, n_in) in enumerate(network.shapes):
@@ -148,7 +150,7 @@ class AutoencoderModule(nn.Module):
         self.encoder = nn.Sequential(*layers[: 2 * network.depth])
         self.decoder = nn.Sequential(*layers[2 * network.depth :])
 
-    def forward(self, rows):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Reconstruct rows.
 
         Parameters

@@ -1,16 +1,26 @@
 """P-values and thresholds from the scores of normal rows."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skcae._checks import check_positive
 from skcae._pipeline import index_of, last_step
+from skcae._typing import Models, Table
 from skcae.anomaly._scores import scores_of
 
 
-def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
+def p_values(
+    estimator: Models,
+    X: Table,
+    X_calibration: Table = None,
+    *,
+    density_ratio: Callable[[Any], ArrayLike] | None = None,
+) -> pd.Series:
     r"""Chance of a normal row to score as low as each row does.
 
     Conformal p-values [1]_, :math:`(1 + \#\{i : s_i \le s\}) / (n + 1)` among the n
@@ -91,7 +101,9 @@ def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
     return pd.Series(p, index=index_of(X, len(p)), name="p_value")
 
 
-def threshold(estimator, X_calibration=None, rate=0.01):
+def threshold(
+    estimator: Models, X_calibration: Table = None, rate: float = 0.01
+) -> float:
     """Score below which a normal row comes at a given rate, at most.
 
     Assign it to ``offset_``, of the last step in a Pipeline: no refit is needed, and
