@@ -6,15 +6,17 @@ from contextlib import contextmanager
 import torch
 
 from skcae._core.training import Watcher
+from skcae._typing import Method
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """In place of scikit-learn's, without ``set_callbacks``."""
 
-    def with_callbacks(method):
+    def _with_callbacks(method):
         """In place of scikit-learn's; as deep, for the ``stacklevel`` of warnings."""
 
         @functools.wraps(method)
@@ -22,6 +24,11 @@ except ImportError:
             return method(*args, **kwargs)
 
         return undecorated
+
+
+def with_callbacks(method: Method) -> Method:
+    """Decorate ``fit`` as scikit-learn's decorator, which has no types, does."""
+    return _with_callbacks(method)
 
 
 class FitTask:

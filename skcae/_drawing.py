@@ -6,14 +6,18 @@ models apart in grey. Matplotlib is imported when something is drawn.
 
 import textwrap
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # The colours of Okabe and Ito without yellow, which is lost on white.
 COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000".split()
 DASHES = ("-", "--", "-.", ":")
-MARK = {"color": "black", "linewidth": 1}
+MARK: dict[str, Any] = {"color": "black", "linewidth": 1}
 SMALL = "small"
 
 _Display = TypeVar("_Display")
@@ -48,13 +52,13 @@ def for_each(estimators, function, X, **keywords):
     return {name: function(model, X, **keywords) for name, model in estimators.items()}
 
 
-def place(ax):
+def place(ax: "Axes | None") -> "tuple[Axes, Figure]":
     """Return the axes of a display of one panel, the ones given or new, and figure."""
     plt = pyplot()
     if not (ax is None or isinstance(ax, plt.Axes)):
         raise ValueError(f"ax must be an Axes of matplotlib or None; got {ax!r}.")
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
-    return ax, ax.figure
+    return ax, cast(Any, ax.figure)
 
 
 def panels(ax, shape, size=None, **shared):

@@ -260,6 +260,11 @@ class ContractiveAutoencoder(
     (178,)
     """
 
+    # scikit-learn sets these, where no checker sees it
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    _recent_scores: np.ndarray
+
     def __init__(
         self,
         n_components: int | Literal["auto"] = "auto",

@@ -1,6 +1,7 @@
 """A trained network as a torch module, and back."""
 
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,7 @@ class AutoencoderModule(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        linears = []
+        linears: list[Any] = []
         for index, (n_out, n_in) in enumerate(network.shapes):
             if network.tied and index >= network.depth:
                 mirrored = linears[len(network.shapes) - 1 - index]

@@ -1,6 +1,7 @@
 """Types that the public signatures share."""
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -16,3 +17,5 @@ Seed: TypeAlias = int | np.random.RandomState | None
 Activation: TypeAlias = Literal[
     "identity", "sigmoid", "tanh", "relu", "softplus", "silu"
 ]
+# What a decorator takes and returns.
+Method = TypeVar("Method", bound=Callable[..., Any])

@@ -122,8 +122,11 @@ def jacobian_penalty(
     n_probes = n_probes if method == "hutchinson" else 1
     stack = _linear_stack(f)
     if stack is not None:
+        pairs, flattens = stack
         only_total = norm == "squared_frobenius" and reduction != "none"
-        squares, output = _of_stack(*stack, x, method, n_probes, draw, only_total)
+        squares, output = _of_stack(
+            pairs, flattens, x, method, n_probes, draw, only_total
+        )
     else:
         squares, output = _of_function(f, x, method, n_probes, draw, chunk_size)
     # by rounding, terms that cancel may add up to less than zero

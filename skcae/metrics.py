@@ -87,10 +87,10 @@ def denoising_score(
     check_count("n_repeats", n_repeats)
     check_not_negative("noise_std", noise_std)
     inputs = Inputs(estimator, X)
-    random_state = check_random_state(random_state)
+    rng = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):
-        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        noise = noise_std * rng.standard_normal(inputs.rows.shape)
         restored = inputs.reconstruct(inputs.rows + noise)
         squares = (restored - inputs.rows) ** 2
         errors.append(np.mean(squares, where=inputs.observed))
@@ -239,10 +239,9 @@ def largest_lam_within_one_standard_error(
             if name.startswith("mean_test_")
         ]
         raise ValueError(f"metric must be one of {metrics}; got {metric!r}.")
-    lam = np.ma.asarray(cv_results[lams[0]])
-    if np.ma.is_masked(lam):
+    if np.ma.is_masked(cv_results[lams[0]]):
         raise ValueError(f"Every candidate must set {lams[0].removeprefix('param_')}.")
-    lam = np.asarray(lam, dtype=float)
+    lam = np.asarray(cv_results[lams[0]], dtype=float)
     mean = np.asarray(cv_results[f"mean_test_{metric}"])
     folds = [
         scores

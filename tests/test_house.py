@@ -16,6 +16,7 @@ from skcae.inspection import saturation
 PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
+    {"_typing"},
     {"_core"},
     {
         "_callbacks",

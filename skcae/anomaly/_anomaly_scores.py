@@ -141,8 +141,9 @@ class AnomalyScoresDisplay:
             edges[[0, -1]] = min(edges[0], errors.min()), max(edges[-1], errors.max())
             _drawing.log_axis(self.ax_.xaxis, [errors])
         self.histograms_ = _drawing.histograms(self.ax_, groups, edges)
-        style = _drawing.MARK | {"linestyle": "--", "label": "threshold"}
-        self.threshold_ = self.ax_.axvline(-self.offset, **style)
+        self.threshold_ = self.ax_.axvline(
+            -self.offset, linestyle="--", label="threshold", **_drawing.MARK
+        )
         _drawing.label(self.ax_, "reconstruction error (minus the score)", "rows")
         _drawing.legend(self.ax_)
         return self

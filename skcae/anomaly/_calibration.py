@@ -93,7 +93,8 @@ def p_values(
             "scores only. Give both, or neither."
         )
     calibration = _calibration_scores(estimator, X_calibration)
-    scores, weights = scores_of(estimator, X), ()
+    scores = scores_of(estimator, X)
+    weights: list[np.ndarray] = []
     if density_ratio is not None:
         tables = (X, len(scores)), (X_calibration, len(calibration))
         weights = [_weights(density_ratio, *table) for table in tables]
@@ -179,7 +180,12 @@ def _weights(density_ratio, table, n_rows):
     return weights
 
 
-def p_values_of_scores(scores, calibration, weights=1.0, calibration_weights=1.0):
+def p_values_of_scores(
+    scores: np.ndarray,
+    calibration: np.ndarray,
+    weights: float | np.ndarray = 1.0,
+    calibration_weights: float | np.ndarray = 1.0,
+) -> np.ndarray:
     """Conformal p-values of scores, see :func:`p_values`.
 
     Parameters

@@ -112,6 +112,10 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     (178,)
     """
 
+    # scikit-learn sets these, where no checker sees it
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     def __init__(
         self,
         estimator: ContractiveAutoencoder | None = None,

@@ -97,14 +97,14 @@ def contraction_curve(
         if width == 0:
             raise ValueError("radii must be given where the rows of X do not differ.")
         radii = width * np.geomspace(0.01, 3, 9)
-    radii = check_numbers("radii", radii, zero=False)
+    ascending = check_numbers("radii", radii, zero=False)
     codes = inputs.encode(inputs.rows)
-    random_state = check_random_state(random_state)
-    ratios = np.zeros((len(radii), len(codes)))
+    rng = check_random_state(random_state)
+    ratios = np.zeros((len(ascending), len(codes)))
     for _ in range(n_repeats):
-        directions = random_state.standard_normal(inputs.rows.shape)
+        directions = rng.standard_normal(inputs.rows.shape)
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        for ratio, radius in zip(ratios, radii, strict=True):
+        for ratio, radius in zip(ratios, ascending, strict=True):
             ratio += stretch(inputs, codes, radius * directions) / n_repeats
     mean = ratios.mean(axis=1)
     return pd.DataFrame(
@@ -113,7 +113,7 @@ def contraction_curve(
             "std": ratios.std(axis=1),
             "relative": mean / scale(inputs, codes),
         },
-        index=pd.Index(radii, name="radius"),
+        index=pd.Index(ascending, name="radius"),
     )
 
 

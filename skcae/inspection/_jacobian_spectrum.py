@@ -202,7 +202,7 @@ class JacobianSpectrumDisplay:
             shown = means[means >= _FLOOR * means.max()]
             _drawing.log_axis(self.ax_.yaxis, [shown])
             self.ax_.set_ylim(shown.min() / 2, shown.max() * 2)
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.locator_params("x", integer=True)
         _drawing.label(self.ax_, "rank", "singular value")
         _drawing.legend(self.ax_)
         return self

@@ -336,8 +336,8 @@ class LambdaPathDisplay:
             _drawing.lam_axis(axes, table.index.to_numpy())
         best = table.loc[table[score].idxmax()]
         limit = best[score] - best[f"{score}_se"]
-        self.threshold_ = axes.axhline(limit, linestyle="--", **_drawing.MARK)
-        axes.set_xlabel("λ", fontsize=_drawing.SMALL)
+        self.threshold_ = self.axes_[-1].axhline(limit, linestyle="--", **_drawing.MARK)
+        self.axes_[-1].set_xlabel("λ", fontsize=_drawing.SMALL)
         title = f"chosen: λ = {chosen:g}"
         self.axes_[0].set_title(title, fontsize=_drawing.SMALL)
         return self

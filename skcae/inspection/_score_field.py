@@ -183,11 +183,12 @@ class ScoreFieldDisplay:
             The display itself.
         """
         check_positive("stretch", stretch)
-        given = {"X": self.X, "field": self.field}
+        arrays = {"X": self.X, "field": self.field}
         if self.true_score is not None:
-            given["true_score"] = self.true_score
+            arrays["true_score"] = self.true_score
         given = [
-            check_numeric(name, array, 2, finite=False) for name, array in given.items()
+            check_numeric(name, array, 2, finite=False)
+            for name, array in arrays.items()
         ]
         if any(array.shape != (len(given[0]), 2) for array in given):
             raise ValueError(

@@ -85,10 +85,10 @@ def sensitivity(
     check_count("n_repeats", n_repeats)
     inputs = Inputs(estimator, X)
     codes = inputs.encode(inputs.rows)
-    random_state = check_random_state(random_state)
+    rng = check_random_state(random_state)
     total = np.zeros(len(codes))
     for _ in range(n_repeats):
-        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        noise = noise_std * rng.standard_normal(inputs.rows.shape)
         total += stretch(inputs, codes, noise)
     mean = total / n_repeats
     columns = {"sensitivity": mean, "relative": mean / scale(inputs, codes)}

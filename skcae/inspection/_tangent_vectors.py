@@ -324,10 +324,9 @@ class TangentVectorsDisplay:
                 "vectors must be of shape (n_samples, n_vectors, n_features), and rows "
                 f"of (n_samples, n_features); got {vectors.shape} and {rows.shape}."
             )
-        default = [f"x{i}" for i in range(rows.shape[1])]
-        names = check_labels("names", self.names, default)
-        default = range(len(rows))
-        row_names = check_labels("row_names", self.row_names, default, "rows")
+        positions = [f"x{i}" for i in range(rows.shape[1])]
+        names = check_labels("names", self.names, positions)
+        row_names = check_labels("row_names", self.row_names, range(len(rows)), "rows")
         titles = [f"{self.which} {i + 1}" for i in range(vectors.shape[1])]
         if self.image_shape is None:
             self._draw_bars(ax, vectors, names, max_columns)
