@@ -16,7 +16,6 @@ from skcae.inspection import saturation
 PACKAGE = Path(skcae.__file__).parent
 # From the ground up: a file imports from the floors below its own, or from its own.
 FLOORS = [
-    {"_typing"},
     {"_core"},
     {
         "_callbacks",
@@ -26,6 +25,7 @@ FLOORS = [
         "_table",
         "_threshold",
         "_trim",
+        "_typing",
     },
     {"_checks"},
     {"_advice", "functional"},

@@ -1,4 +1,4 @@
-"""Annotations of all that is public, and what type checkers cannot see of them."""
+"""What is public is annotated; ``check_types.py`` beside has the checkers' view."""
 
 import inspect
 import types
@@ -11,6 +11,7 @@ from test_docstrings import OBJECTS
 
 import skcae
 from skcae._core.activations import ACTIVATIONS
+from skcae._core.losses import LOSSES
 from skcae._typing import Activation
 
 FUNCTIONS = {
@@ -36,8 +37,8 @@ def suits(value, hint):
     if origin in (Union, types.UnionType):
         return any(suits(value, choice) for choice in choices)
     if origin is tuple and choices[-1] is not ...:
-        pairs = zip(value, choices, strict=True)
-        return isinstance(value, tuple) and all(suits(*pair) for pair in pairs)
+        is_as_long = isinstance(value, tuple) and len(value) == len(choices)
+        return is_as_long and all(map(suits, value, choices))
     if origin is Sequence:
         return all(suits(item, choices[0]) for item in value)
     if origin in (Callable, Mapping):
@@ -66,8 +67,10 @@ def test_defaults_suit_their_annotations(path):
             assert suits(parameter.default, hints[name]), name
 
 
-def test_the_type_of_activations_names_all_records():
+def test_choices_are_the_names_of_all_records():
     assert get_args(Activation) == tuple(ACTIVATIONS)
+    hints = hints_of(skcae.ContractiveAutoencoder.__init__)
+    assert get_args(hints["loss"]) == tuple(LOSSES)
 
 
 @pytest.mark.parametrize(

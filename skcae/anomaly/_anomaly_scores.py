@@ -95,15 +95,7 @@ class AnomalyScoresDisplay:
         display : AnomalyScoresDisplay
             What was drawn.
         """
-        detector = last_step(estimator)
-        if not isinstance(detector, OutlierMixin):
-            raise TypeError(
-                "estimator must be an outlier detector, or a Pipeline, FrozenEstimator "
-                f"or fitted search that ends in one; got {type(detector).__name__}."
-            )
-        check_is_fitted(detector)
-        scores = estimator.score_samples(X)
-        return cls(scores, detector.offset_, y=y).plot(ax, bins=bins)
+        return cls(*_scores_and_offset(estimator, X), y=y).plot(ax, bins=bins)
 
     def plot(self, ax: "Axes | None" = None, *, bins: int = 40) -> Self:
         """Draw.
@@ -147,3 +139,14 @@ class AnomalyScoresDisplay:
         _drawing.label(self.ax_, "reconstruction error (minus the score)", "rows")
         _drawing.legend(self.ax_)
         return self
+
+
+def _scores_and_offset(estimator, X):
+    detector = last_step(estimator)
+    if not isinstance(detector, OutlierMixin):
+        raise TypeError(
+            "estimator must be an outlier detector, or a Pipeline, FrozenEstimator "
+            f"or fitted search that ends in one; got {type(detector).__name__}."
+        )
+    check_is_fitted(detector)
+    return estimator.score_samples(X), detector.offset_
