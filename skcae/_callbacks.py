@@ -2,26 +2,36 @@
 
 import functools
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 
 from skcae._core.training import Watcher
+from skcae._typing import Method
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
+if TYPE_CHECKING:
+    from sklearn.callback import CallbackSupportMixin
 
-    class CallbackSupportMixin:
-        """In place of scikit-learn's, without ``set_callbacks``."""
+    def with_callbacks(method: Method) -> Method:
+        """Keep its type, which scikit-learn's decorator does not say."""
+        return method
 
-    def with_callbacks(method):
-        """In place of scikit-learn's; as deep, for the ``stacklevel`` of warnings."""
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin, with_callbacks
+    except ImportError:
 
-        @functools.wraps(method)
-        def undecorated(*args, **kwargs):
-            return method(*args, **kwargs)
+        class CallbackSupportMixin:
+            """In place of scikit-learn's, without ``set_callbacks``."""
 
-        return undecorated
+        def with_callbacks(method):
+            """In place of scikit-learn's; as deep, for warnings' ``stacklevel``."""
+
+            @functools.wraps(method)
+            def undecorated(*args, **kwargs):
+                return method(*args, **kwargs)
+
+            return undecorated
 
 
 class FitTask:

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from skcae._core.activations import ACTIVATIONS
 from skcae._core.losses import LOSSES
 from skcae._core.penalties import PENALTIES
 from skcae._table import column_ranges
+from skcae._typing import Method
 
 # float32 holds neither the squares of larger values nor their sums.
 LARGEST_VALUE = 1e15
@@ -156,7 +158,7 @@ _RULES = {
 }
 
 
-def unchanged_on_error(method):
+def unchanged_on_error(method: Method) -> Method:
     """Decorate an estimator's method to leave the estimator as it was if it fails."""
 
     @functools.wraps(method)
@@ -169,7 +171,7 @@ def unchanged_on_error(method):
             vars(estimator).update(before)
             raise
 
-    return wrapped
+    return cast(Method, wrapped)
 
 
 def check_parameters(parameters):

@@ -6,17 +6,30 @@ models apart in grey. Matplotlib is imported when something is drawn.
 
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # The colours of Okabe and Ito without yellow, which is lost on white.
 COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000".split()
 DASHES = ("-", "--", "-.", ":")
-MARK = {"color": "black", "linewidth": 1}
+MARK: dict[str, Any] = {"color": "black", "linewidth": 1}
 SMALL = "small"
 
-# Displays hold tables, which have no truth value to compare and no line to print.
-display = dataclass(eq=False, repr=False)
+_Display = TypeVar("_Display")
+
+
+@dataclass_transform(eq_default=False)
+def display(cls: type[_Display]) -> type[_Display]:
+    """Make a display a dataclass.
+
+    It holds tables, which have no truth value to compare and no line to print.
+    """
+    return dataclass(eq=False, repr=False)(cls)
 
 
 def pyplot():
@@ -39,13 +52,13 @@ def for_each(estimators, function, X, **keywords):
     return {name: function(model, X, **keywords) for name, model in estimators.items()}
 
 
-def place(owner, ax):
-    """Set the axes of a display of one panel: the ones given, or new ones."""
+def place(ax: "Axes | None") -> "tuple[Axes, Figure]":
+    """Return the axes of a display of one panel, the ones given or new, and figure."""
     plt = pyplot()
     if not (ax is None or isinstance(ax, plt.Axes)):
         raise ValueError(f"ax must be an Axes of matplotlib or None; got {ax!r}.")
-    owner.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
-    owner.figure_ = owner.ax_.figure
+    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+    return ax, cast(Any, ax.figure)
 
 
 def panels(ax, shape, size=None, **shared):

@@ -1,8 +1,10 @@
 """The estimator: a transformer and an outlier detector in one."""
 
 import copy
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -20,11 +22,12 @@ from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
 from skcae._core.training import TrainingDivergedError
-from skcae._module import from_module, to_module
+from skcae._module import AutoencoderModule, from_module, to_module
 from skcae._progress import progress
 from skcae._table import readable
 from skcae._threshold import auto_offset, quantile_offset
 from skcae._trim import untrimmed
+from skcae._typing import Activation, Seed, Table
 
 _CPU = torch.device("cpu")
 _DTYPES = [np.float64, np.float32]
@@ -259,39 +262,44 @@ class ContractiveAutoencoder(
     (178,)
     """
 
+    # scikit-learn sets these, where no checker sees it
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    _recent_scores: np.ndarray
+
     def __init__(
         self,
-        n_components="auto",
+        n_components: int | Literal["auto"] = "auto",
         *,
-        hidden_layer_sizes=(256,),
-        activation="relu",
-        code_activation=None,
-        decoder_activation=None,
-        output_activation="identity",
-        loss="squared_error",
-        lam=0.1,
-        penalty="encoder",
-        penalty_method="auto",
-        tied_weights=True,
-        noise_std="auto",
-        trim_fraction=0.0,
-        learning_rate_init=0.001,
-        batch_size="auto",
-        max_iter=100,
-        tol=1e-5,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        lam_warmup=5,
-        warm_start=False,
-        allow_nan=False,
-        contamination="auto",
-        random_state=None,
-        device="cpu",
-        verbose=0,
-    ):
+        hidden_layer_sizes: Sequence[int] = (256,),
+        activation: Activation = "relu",
+        code_activation: Activation | None = None,
+        decoder_activation: Activation | None = None,
+        output_activation: Literal["identity", "sigmoid"] = "identity",
+        loss: Literal["squared_error", "log_loss"] = "squared_error",
+        lam: float = 0.1,
+        penalty: Literal["encoder", "reconstruction"] = "encoder",
+        penalty_method: Literal["auto", "exact", "hutchinson"] = "auto",
+        tied_weights: bool = True,
+        noise_std: float | Literal["auto"] = "auto",
+        trim_fraction: float = 0.0,
+        learning_rate_init: float = 0.001,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 100,
+        tol: float = 1e-5,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = 1.0,
+        lam_warmup: int = 5,
+        warm_start: bool = False,
+        allow_nan: bool = False,
+        contamination: float | Literal["auto"] = "auto",
+        random_state: Seed = None,
+        device: str | torch.device = "cpu",
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -327,7 +335,7 @@ class ContractiveAutoencoder(
     # the outer one, or what callbacks have opened would not be closed after an error
     @_checks.unchanged_on_error
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: Any = None) -> Self:
         """Train the autoencoder and set the threshold for outliers.
 
         Parameters
@@ -384,7 +392,7 @@ class ContractiveAutoencoder(
         return self
 
     @_checks.unchanged_on_error
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: Table, y: Any = None) -> Self:
         """Train for one pass over the rows, from where the last call ended.
 
         The optimiser and the random state go on, and each call is one epoch of
@@ -493,7 +501,7 @@ class ContractiveAutoencoder(
 
     # Using the fitted network
 
-    def transform(self, X):
+    def transform(self, X: Table) -> Table:
         """Encode rows.
 
         Parameters
@@ -508,7 +516,7 @@ class ContractiveAutoencoder(
         X = self._check_rows(X)
         return self._map(X, self._checkpoint.encode).astype(X.dtype, copy=False)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Table) -> np.ndarray:
         """Decode codes into rows.
 
         Parameters
@@ -531,7 +539,7 @@ class ContractiveAutoencoder(
             )
         return self._map(codes, Network.decode).astype(codes.dtype, copy=False)
 
-    def score_samples(self, X):
+    def score_samples(self, X: Table) -> np.ndarray:
         """Score rows by minus their reconstruction error; higher is more normal.
 
         Parameters
@@ -547,7 +555,7 @@ class ContractiveAutoencoder(
         """
         return self._score_rows(self._check_rows_to_score(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Table) -> np.ndarray:
         """Score rows relative to the threshold: ``score_samples(X) - offset_``.
 
         Parameters
@@ -568,7 +576,7 @@ class ContractiveAutoencoder(
         _checks.check_number("offset_", self.offset_)
         return scores - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Table) -> np.ndarray:
         """Label rows as inliers or outliers.
 
         Parameters
@@ -582,7 +590,7 @@ class ContractiveAutoencoder(
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def score(self, X, y=None):
+    def score(self, X: Table, y: Any = None) -> float:
         """Average :meth:`score_samples` over rows: free of λ, so candidates compare.
 
         Parameters
@@ -598,7 +606,7 @@ class ContractiveAutoencoder(
         """
         return float(self.score_samples(X).mean())
 
-    def feature_errors(self, X):
+    def feature_errors(self, X: Table) -> np.ndarray:
         """Reconstruction error of each cell.
 
         Parameters
@@ -613,7 +621,7 @@ class ContractiveAutoencoder(
         """
         return self._map(self._check_rows_to_score(X), self._checkpoint.cell_losses)
 
-    def jacobian(self, X):
+    def jacobian(self, X: Table) -> np.ndarray:
         """Jacobian of the encoder at each row, exact for every network.
 
         Parameters
@@ -627,7 +635,7 @@ class ContractiveAutoencoder(
         """
         return self._map_encoder(X, penalties.jacobian, for_every_unit=True)
 
-    def contraction(self, X):
+    def contraction(self, X: Table) -> np.ndarray:
         r"""Squared Frobenius norm of the encoder's Jacobian, exact.
 
         Parameters
@@ -642,7 +650,7 @@ class ContractiveAutoencoder(
         """
         return self._map_encoder(X, penalties.squared_norms)
 
-    def to_module(self):
+    def to_module(self) -> AutoencoderModule:
         """Copy the network into a :class:`torch.nn.Module`, to train it further.
 
         Returns
@@ -656,7 +664,7 @@ class ContractiveAutoencoder(
         return to_module(self._checkpoint)
 
     @_checks.unchanged_on_error
-    def set_weights(self, module, X=None):
+    def set_weights(self, module: AutoencoderModule, X: Table = None) -> Self:
         """Take back the weights of a module that was trained further.
 
         Parameters
@@ -745,26 +753,26 @@ class ContractiveAutoencoder(
         return getattr(self, "feature_names_in_", None)
 
     @property
-    def loss_curve_(self):
+    def loss_curve_(self) -> list[float]:
         """List of float: the objective of each epoch."""
         check_is_fitted(self)
         return self.history_["loss"]
 
     @property
-    def mean_(self):
+    def mean_(self) -> np.ndarray:
         """Ndarray of shape (n_features,): what a missing cell is taken for."""
         check_is_fitted(self)
         return self._checkpoint.means.copy()
 
     @property
-    def coefs_(self):
+    def coefs_(self) -> list[np.ndarray]:
         """List of ndarray of shape (n_in, n_out): weights of each layer."""
         check_is_fitted(self)
         network = self._checkpoint.network_on_rows(_CPU)
         return [weight.T.numpy() for weight in network.weights]
 
     @property
-    def intercepts_(self):
+    def intercepts_(self) -> list[np.ndarray]:
         """List of ndarray of shape (n_out,): biases of each layer."""
         check_is_fitted(self)
         return [bias.numpy() for bias in self._checkpoint.network_on_rows(_CPU).biases]

@@ -1,6 +1,7 @@
 """A trained network as a torch module, and back."""
 
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,9 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 from skcae._core.activations import ACTIVATIONS
+from skcae._core.checkpoint import Checkpoint
+from skcae._core.network import Network
 
 
-def to_module(checkpoint):
+def to_module(checkpoint: Checkpoint) -> "AutoencoderModule":
     """Copy a trained network into a module, for rows as they are.
 
     Parameters
@@ -125,9 +128,9 @@ class AutoencoderModule(nn.Module):
     torch.Size([178, 8])
     """
 
-    def __init__(self, network):
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        linears = []
+        linears: list[Any] = []
         for index, (n_out, n_in) in enumerate(network.shapes):
             if network.tied and index >= network.depth:
                 mirrored = linears[len(network.shapes) - 1 - index]
@@ -148,7 +151,7 @@ class AutoencoderModule(nn.Module):
         self.encoder = nn.Sequential(*layers[: 2 * network.depth])
         self.decoder = nn.Sequential(*layers[2 * network.depth :])
 
-    def forward(self, rows):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Reconstruct rows.
 
         Parameters

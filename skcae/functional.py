@@ -2,9 +2,11 @@
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import jvp, vjp, vmap
 
 from skcae import _checks
@@ -18,16 +20,16 @@ _IDENTITY = ACTIVATIONS["identity"]
 
 
 def jacobian_penalty(
-    f,
-    x,
+    f: Callable[[Tensor], Tensor],
+    x: Tensor,
     *,
-    method="exact",
-    n_probes=1,
-    norm="squared_frobenius",
-    generator=None,
-    reduction="mean",
-    chunk_size=None,
-):
+    method: Literal["exact", "hutchinson"] = "exact",
+    n_probes: int = 1,
+    norm: Literal["squared_frobenius", "frobenius"] = "squared_frobenius",
+    generator: torch.Generator | None = None,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+    chunk_size: int | None = None,
+) -> tuple[Tensor, Tensor]:
     r"""Norm of a function's Jacobian at every row, to be minimised by autograd.
 
     What :class:`skcae.ContractiveAutoencoder` adds to its loss [1]_, for a loop of your
@@ -120,8 +122,11 @@ def jacobian_penalty(
     n_probes = n_probes if method == "hutchinson" else 1
     stack = _linear_stack(f)
     if stack is not None:
+        pairs, flattens = stack
         only_total = norm == "squared_frobenius" and reduction != "none"
-        squares, output = _of_stack(*stack, x, method, n_probes, draw, only_total)
+        squares, output = _of_stack(
+            pairs, flattens, x, method, n_probes, draw, only_total
+        )
     else:
         squares, output = _of_function(f, x, method, n_probes, draw, chunk_size)
     # by rounding, terms that cancel may add up to less than zero

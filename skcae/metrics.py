@@ -8,11 +8,15 @@ autoencoder's own units, behind the scaler. Parameters of a scorer are set with
 :func:`functools.partial`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skcae._checks import check_count, check_not_negative
 from skcae._pipeline import Inputs, reach
+from skcae._typing import Model, Seed, Table
 
 __all__ = [
     "contraction_score",
@@ -23,8 +27,14 @@ __all__ = [
 
 
 def denoising_score(
-    estimator, X, y=None, *, noise_std=0.5, n_repeats=3, random_state=0
-):
+    estimator: Model,
+    X: Table,
+    y: Any = None,
+    *,
+    noise_std: float = 0.5,
+    n_repeats: int = 3,
+    random_state: Seed = 0,
+) -> float:
     """Score how well rows are restored from rows with Gaussian noise on them.
 
     The score tells a code that copies its input, noise included, from one that knows
@@ -77,17 +87,17 @@ def denoising_score(
     check_count("n_repeats", n_repeats)
     check_not_negative("noise_std", noise_std)
     inputs = Inputs(estimator, X)
-    random_state = check_random_state(random_state)
+    rng = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):
-        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        noise = noise_std * rng.standard_normal(inputs.rows.shape)
         restored = inputs.reconstruct(inputs.rows + noise)
         squares = (restored - inputs.rows) ** 2
         errors.append(np.mean(squares, where=inputs.observed))
     return -float(np.mean(errors))
 
 
-def reconstruction_score(estimator, X, y=None):
+def reconstruction_score(estimator: Model, X: Table, y: Any = None) -> float:
     """Score how well rows are reconstructed.
 
     The score is that of ``estimator.score``. It prefers the smallest λ: it is for
@@ -125,7 +135,7 @@ def reconstruction_score(estimator, X, y=None):
     return autoencoder.score(X)
 
 
-def contraction_score(estimator, X, y=None):
+def contraction_score(estimator: Model, X: Table, y: Any = None) -> float:
     r"""Score how little the code changes when rows change.
 
     The score prefers the largest λ: it is for looking at beside the others.
@@ -162,7 +172,9 @@ def contraction_score(estimator, X, y=None):
     return -float(np.mean(autoencoder.contraction(X)))
 
 
-def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
+def largest_lam_within_one_standard_error(
+    cv_results: Mapping[str, Any], *, metric: str = "score"
+) -> int:
     """Pick the most contractive candidate that is about as good as the best.
 
     Give it to ``GridSearchCV(refit=...)``. Among the candidates whose mean score
@@ -227,10 +239,9 @@ def largest_lam_within_one_standard_error(cv_results, *, metric="score"):
             if name.startswith("mean_test_")
         ]
         raise ValueError(f"metric must be one of {metrics}; got {metric!r}.")
-    lam = np.ma.asarray(cv_results[lams[0]])
-    if np.ma.is_masked(lam):
+    if np.ma.is_masked(cv_results[lams[0]]):
         raise ValueError(f"Every candidate must set {lams[0].removeprefix('param_')}.")
-    lam = np.asarray(lam, dtype=float)
+    lam = np.asarray(cv_results[lams[0]], dtype=float)
     mean = np.asarray(cv_results[f"mean_test_{metric}"])
     folds = [
         scores

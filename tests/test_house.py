@@ -25,6 +25,7 @@ FLOORS = [
         "_table",
         "_threshold",
         "_trim",
+        "_typing",
     },
     {"_checks"},
     {"_advice", "functional"},

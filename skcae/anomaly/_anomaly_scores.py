@@ -1,6 +1,7 @@
 """Where the threshold lies among the scores."""
 
 from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from skcae import _drawing
 from skcae._checks import check_count, check_number, check_numeric
 from skcae._pipeline import last_step
+from skcae._typing import Model, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @_drawing.display
@@ -61,7 +66,15 @@ class AnomalyScoresDisplay:
     y: ArrayLike | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, bins=40, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Model,
+        X: Table,
+        y: ArrayLike | None = None,
+        *,
+        bins: int = 40,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Score the rows, and draw.
 
         Parameters
@@ -82,17 +95,9 @@ class AnomalyScoresDisplay:
         display : AnomalyScoresDisplay
             What was drawn.
         """
-        detector = last_step(estimator)
-        if not isinstance(detector, OutlierMixin):
-            raise TypeError(
-                "estimator must be an outlier detector, or a Pipeline, FrozenEstimator "
-                f"or fitted search that ends in one; got {type(detector).__name__}."
-            )
-        check_is_fitted(detector)
-        scores = estimator.score_samples(X)
-        return cls(scores, detector.offset_, y=y).plot(ax, bins=bins)
+        return cls(*_scores_and_offset(estimator, X), y=y).plot(ax, bins=bins)
 
-    def plot(self, ax=None, *, bins=40):
+    def plot(self, ax: "Axes | None" = None, *, bins: int = 40) -> Self:
         """Draw.
 
         Parameters
@@ -119,7 +124,7 @@ class AnomalyScoresDisplay:
                     f"rows; got shape {y.shape} and values {np.unique(y)[:5]}."
                 )
             groups = {"inliers": errors[y == 1], "outliers": errors[y == -1]}
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         log = errors.min() > 0
         edges = np.histogram_bin_edges(np.log(errors) if log else errors, bins)
         if log:
@@ -128,8 +133,20 @@ class AnomalyScoresDisplay:
             edges[[0, -1]] = min(edges[0], errors.min()), max(edges[-1], errors.max())
             _drawing.log_axis(self.ax_.xaxis, [errors])
         self.histograms_ = _drawing.histograms(self.ax_, groups, edges)
-        style = _drawing.MARK | {"linestyle": "--", "label": "threshold"}
-        self.threshold_ = self.ax_.axvline(-self.offset, **style)
+        self.threshold_ = self.ax_.axvline(
+            -self.offset, linestyle="--", label="threshold", **_drawing.MARK
+        )
         _drawing.label(self.ax_, "reconstruction error (minus the score)", "rows")
         _drawing.legend(self.ax_)
         return self
+
+
+def _scores_and_offset(estimator, X):
+    detector = last_step(estimator)
+    if not isinstance(detector, OutlierMixin):
+        raise TypeError(
+            "estimator must be an outlier detector, or a Pipeline, FrozenEstimator "
+            f"or fitted search that ends in one; got {type(detector).__name__}."
+        )
+    check_is_fitted(detector)
+    return estimator.score_samples(X), detector.offset_

@@ -1,16 +1,26 @@
 """P-values and thresholds from the scores of normal rows."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skcae._checks import check_positive
 from skcae._pipeline import index_of, last_step
+from skcae._typing import Models, Table
 from skcae.anomaly._scores import scores_of
 
 
-def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
+def p_values(
+    estimator: Models,
+    X: Table,
+    X_calibration: Table = None,
+    *,
+    density_ratio: Callable[[Any], ArrayLike] | None = None,
+) -> pd.Series:
     r"""Chance of a normal row to score as low as each row does.
 
     Conformal p-values [1]_, :math:`(1 + \#\{i : s_i \le s\}) / (n + 1)` among the n
@@ -83,7 +93,8 @@ def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
             "scores only. Give both, or neither."
         )
     calibration = _calibration_scores(estimator, X_calibration)
-    scores, weights = scores_of(estimator, X), ()
+    scores = scores_of(estimator, X)
+    weights: list[np.ndarray] = []
     if density_ratio is not None:
         tables = (X, len(scores)), (X_calibration, len(calibration))
         weights = [_weights(density_ratio, *table) for table in tables]
@@ -91,7 +102,9 @@ def p_values(estimator, X, X_calibration=None, *, density_ratio=None):
     return pd.Series(p, index=index_of(X, len(p)), name="p_value")
 
 
-def threshold(estimator, X_calibration=None, rate=0.01):
+def threshold(
+    estimator: Models, X_calibration: Table = None, rate: float = 0.01
+) -> float:
     """Score below which a normal row comes at a given rate, at most.
 
     Assign it to ``offset_``, of the last step in a Pipeline: no refit is needed, and
@@ -167,7 +180,12 @@ def _weights(density_ratio, table, n_rows):
     return weights
 
 
-def p_values_of_scores(scores, calibration, weights=1.0, calibration_weights=1.0):
+def p_values_of_scores(
+    scores: np.ndarray,
+    calibration: np.ndarray,
+    weights: float | np.ndarray = 1.0,
+    calibration_weights: float | np.ndarray = 1.0,
+) -> np.ndarray:
     """Conformal p-values of scores, see :func:`p_values`.
 
     Parameters

@@ -1,5 +1,7 @@
 """A network and neighbours in one outlier detector, with its own calibration."""
 
+from typing import Any, Literal, Self
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -12,6 +14,7 @@ from skcae._estimator import ContractiveAutoencoder
 from skcae._pipeline import index_of
 from skcae._threshold import quantile_offset
 from skcae._trim import untrimmed
+from skcae._typing import Seed, Table
 from skcae.anomaly._calibration import (
     p_values_of_scores,
     rank_of_rate,
@@ -110,16 +113,20 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     (178,)
     """
 
+    # scikit-learn sets these, where no checker sees it
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     def __init__(
         self,
-        estimator=None,
+        estimator: ContractiveAutoencoder | None = None,
         *,
-        n_neighbors=10,
-        max_samples=10_000,
-        trim_fraction=0.0,
-        contamination="auto",
-        random_state=None,
-    ):
+        n_neighbors: int = 10,
+        max_samples: int = 10_000,
+        trim_fraction: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+        random_state: Seed = None,
+    ) -> None:
         self.estimator = estimator
         self.n_neighbors = n_neighbors
         self.max_samples = max_samples
@@ -131,7 +138,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
 
     @_checks.unchanged_on_error
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: Any = None) -> Self:
         """Train the networks, keep normal rows, and calibrate.
 
         Parameters
@@ -257,7 +264,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
 
     # Using the fitted detector
 
-    def score_samples(self, X):
+    def score_samples(self, X: Table) -> np.ndarray:
         """Score rows; higher is more normal.
 
         Parameters
@@ -274,7 +281,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         return self._score_rows(validate_data(self, X, dtype=np.float64, reset=False))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Table) -> np.ndarray:
         """Score rows relative to the threshold: ``score_samples(X) - offset_``.
 
         Parameters
@@ -291,7 +298,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         _checks.check_number("offset_", self.offset_)
         return scores - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Table) -> np.ndarray:
         """Label rows as inliers or outliers.
 
         Parameters
@@ -306,7 +313,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def p_values(self, X):
+    def p_values(self, X: Table) -> pd.Series:
         """Chance of a normal row to score as low as each row does.
 
         Parameters
@@ -323,7 +330,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         p = p_values_of_scores(self.score_samples(X), self.calibration_scores_)
         return pd.Series(p, index=index_of(X, len(p)), name="p_value")
 
-    def threshold(self, rate=0.01):
+    def threshold(self, rate: float = 0.01) -> float:
         """Score below which a new normal row comes at a given rate, at most.
 
         Parameters
@@ -345,7 +352,9 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         _checks.check_positive("rate", rate, high=1)
         return threshold_of_scores(self.calibration_scores_, rate)
 
-    def explain(self, X, X_normal=None, *, n_values=10):
+    def explain(
+        self, X: Table, X_normal: Table = None, *, n_values: int = 10
+    ) -> pd.DataFrame:
         """Which columns make each row anomalous, and what would be normal there.
 
         Parameters

@@ -7,6 +7,7 @@ import pandas as pd
 
 from skcae._checks import check_count
 from skcae._pipeline import reconstructed_columns, take_rows
+from skcae._typing import Models, Table
 from skcae.anomaly._cells import values_to_try
 from skcae.anomaly._scores import scores_of
 from skcae.anomaly._tables import as_tables
@@ -20,7 +21,9 @@ _BLOCK_CELLS = 2**22
 _ROUNDING = 1e-6
 
 
-def explain(estimator, X, X_normal=None, *, n_values=10):
+def explain(
+    estimator: Models, X: Table, X_normal: Table = None, *, n_values: int = 10
+) -> pd.DataFrame:
     """Which columns make each row anomalous, and what would be normal there.
 
     The contribution of a column is how much the row's error falls when this one

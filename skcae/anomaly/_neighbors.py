@@ -1,5 +1,7 @@
 """How far reconstructions lie from those of normal rows."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
@@ -8,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_count
 from skcae._pipeline import Inputs, spread
+from skcae._typing import Model, Table
 
 # Of the spread of reconstructions: distances below tell nothing apart.
 _RESOLUTION = 1e-3
@@ -61,11 +64,11 @@ class NeighborDistance(BaseEstimator):
     (178,)
     """
 
-    def __init__(self, estimator, *, n_neighbors=5):
+    def __init__(self, estimator: Model, *, n_neighbors: int = 5) -> None:
         self.estimator = estimator
         self.n_neighbors = n_neighbors
 
-    def fit(self, X, y=None):
+    def fit(self, X: Table, y: Any = None) -> Self:
         """Reconstruct and keep normal rows.
 
         Parameters
@@ -100,7 +103,7 @@ class NeighborDistance(BaseEstimator):
         self._grow_tree()
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: Table) -> np.ndarray:
         """Score rows by minus the squared distance of their reconstruction.
 
         Parameters

@@ -1,9 +1,13 @@
 """Scores of one model or of several together."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from skcae._typing import Model, Table
 
-def mean_score(estimators, X):
+
+def mean_score(estimators: Sequence[Model], X: Table) -> np.ndarray:
     """Score rows by several models: minus the geometric mean of their errors.
 
     Networks that differ err in different places, and their mean separates anomalies

@@ -2,8 +2,9 @@
 
 import hashlib
 import importlib
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_choice
 from skcae._pipeline import column_of, last_step, names_of, take_rows, unwrapped
+from skcae._typing import Model, Table
 from skcae.anomaly import AnomalyDetector
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # So many rows are computed twice, and may differ by so much of the largest value.
 _N_CHECKED = 1000
@@ -49,7 +54,13 @@ class Input(NamedTuple):
     is_text: bool
 
 
-def to_onnx(model, X, path=None, *, dtype="float32"):
+def to_onnx(
+    model: Model,
+    X: Table,
+    path: str | PathLike[str] | None = None,
+    *,
+    dtype: Literal["float32", "float64"] = "float32",
+) -> "ModelProto":
     """Turn a fitted estimator into an ONNX graph, which needs no Python to run.
 
     Numbers are read and written in ``dtype``; between, all is computed in double

@@ -1,9 +1,11 @@
 """How distances shrink on the way to the code, by the distance."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skcae import _drawing
@@ -15,10 +17,21 @@ from skcae._checks import (
     check_numeric,
 )
 from skcae._pipeline import Inputs, spread
+from skcae._typing import Model, Seed, Table
 from skcae.inspection._distances import RATIO, scale, stretch
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
+
+def contraction_curve(
+    estimator: Model,
+    X: Table,
+    *,
+    radii: ArrayLike | None = None,
+    n_repeats: int = 5,
+    random_state: Seed = 0,
+) -> pd.DataFrame:
     r"""Measure the contraction ratio by the distance from the rows.
 
     The ratio says how the distance of two points changes on the way to the code, for
@@ -84,14 +97,14 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
         if width == 0:
             raise ValueError("radii must be given where the rows of X do not differ.")
         radii = width * np.geomspace(0.01, 3, 9)
-    radii = check_numbers("radii", radii, zero=False)
+    ascending = check_numbers("radii", radii, zero=False)
     codes = inputs.encode(inputs.rows)
-    random_state = check_random_state(random_state)
-    ratios = np.zeros((len(radii), len(codes)))
+    rng = check_random_state(random_state)
+    ratios = np.zeros((len(ascending), len(codes)))
     for _ in range(n_repeats):
-        directions = random_state.standard_normal(inputs.rows.shape)
+        directions = rng.standard_normal(inputs.rows.shape)
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        for ratio, radius in zip(ratios, radii, strict=True):
+        for ratio, radius in zip(ratios, ascending, strict=True):
             ratio += stretch(inputs, codes, radius * directions) / n_repeats
     mean = ratios.mean(axis=1)
     return pd.DataFrame(
@@ -100,7 +113,7 @@ def contraction_curve(estimator, X, *, radii=None, n_repeats=5, random_state=0):
             "std": ratios.std(axis=1),
             "relative": mean / scale(inputs, codes),
         },
-        index=pd.Index(radii, name="radius"),
+        index=pd.Index(ascending, name="radius"),
     )
 
 
@@ -146,10 +159,18 @@ class ContractionCurveDisplay:
     9
     """
 
-    curves: Mapping
+    curves: Mapping[str, pd.DataFrame]
 
     @classmethod
-    def from_estimators(cls, estimators, X, radii=None, *, ax=None, **keywords):
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Model],
+        X: Table,
+        radii: ArrayLike | None = None,
+        *,
+        ax: "Axes | None" = None,
+        **keywords: Any,
+    ) -> Self:
         """Compute the curve of every model, and draw.
 
         Parameters
@@ -177,7 +198,7 @@ class ContractionCurveDisplay:
             _drawing.for_each(estimators, contraction_curve, X, **keywords)
         ).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw.
 
         Parameters
@@ -202,7 +223,7 @@ class ContractionCurveDisplay:
             radii = check_numeric(f"index of {what}", curve.index, 1)
             mean, std = check_numeric(what, curve[["ratio", "std"]], 2).T
             bands[name] = radii, mean, mean - std, mean + std
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
         self.ax_.set_xscale("log")
         self.ax_.set_ylim(bottom=0)

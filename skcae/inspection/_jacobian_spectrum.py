@@ -1,19 +1,25 @@
 """How many directions the code keeps: singular values of the Jacobian."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from skcae import _drawing
 from skcae._checks import check_by_name, check_numeric, check_positive, check_shares
 from skcae._pipeline import Inputs
+from skcae._typing import Model, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Means below this share of the largest may be rounding only, and are not drawn.
 _FLOOR = 1e-5
 
 
-def jacobian_spectrum(estimator, X, *, threshold=0.1):
+def jacobian_spectrum(estimator: Model, X: Table, *, threshold: float = 0.1) -> Bunch:
     """Compute the singular values of the encoder's Jacobian at each row.
 
     A code that follows a manifold of few dimensions has as many large singular
@@ -128,10 +134,17 @@ class JacobianSpectrumDisplay:
     [1, 2, 3]
     """
 
-    singular_values: Mapping
+    singular_values: Mapping[str, ArrayLike]
 
     @classmethod
-    def from_estimators(cls, estimators, X, *, quantiles=(0.1, 0.9), ax=None):
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Model],
+        X: Table,
+        *,
+        quantiles: tuple[float, float] = (0.1, 0.9),
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Compute the spectrum at every row for every model, and draw.
 
         Parameters
@@ -155,7 +168,12 @@ class JacobianSpectrumDisplay:
         values = {name: spectra[name].singular_values for name in spectra}
         return cls(values).plot(ax, quantiles=quantiles)
 
-    def plot(self, ax=None, *, quantiles=(0.1, 0.9)):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        quantiles: tuple[float, float] = (0.1, 0.9),
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -177,14 +195,14 @@ class JacobianSpectrumDisplay:
             values = check_numeric(f"singular_values of {name!r}", values, 2)
             band = np.quantile(values, quantiles, axis=0)
             bands[name] = np.arange(1, len(values[0]) + 1), values.mean(axis=0), *band
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         self.lines_, self.bands_ = _drawing.curves(self.ax_, bands)
         means = np.concatenate([mean for _, mean, *_ in bands.values()])
         if means.max() > 0:
             shown = means[means >= _FLOOR * means.max()]
             _drawing.log_axis(self.ax_.yaxis, [shown])
             self.ax_.set_ylim(shown.min() / 2, shown.max() * 2)
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.locator_params("x", integer=True)
         _drawing.label(self.ax_, "rank", "singular value")
         _drawing.legend(self.ax_)
         return self

@@ -1,10 +1,12 @@
 """What each λ costs and what it buys."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, indexable
@@ -12,6 +14,7 @@ from sklearn.utils import Bunch, indexable
 from skcae import _drawing
 from skcae._checks import check_keys, check_not_negative, check_numbers, check_positive
 from skcae._pipeline import Inputs, flat_pipeline, split_pipeline, spread, take_rows
+from skcae._typing import Model, Table
 from skcae.inspection._sensitivity import sensitivity
 from skcae.metrics import (
     contraction_score,
@@ -20,6 +23,9 @@ from skcae.metrics import (
     reconstruction_score,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 # A fit that starts from another's weights gets this share of max_iter. It starts from
 # them if they leave at most this share of the variance unexplained.
 _WARM_SHARE = 1 / 3
@@ -27,16 +33,16 @@ _COLLAPSED = 0.5
 
 
 def lambda_path(
-    estimator,
-    X,
-    lams,
-    y=None,
+    estimator: Model,
+    X: Table,
+    lams: ArrayLike,
+    y: ArrayLike | None = None,
     *,
-    cv=5,
-    scoring=None,
-    noise_std=0.5,
-    random_state=0,
-):
+    cv: Any = 5,
+    scoring: Callable[..., float] | None = None,
+    noise_std: float = 0.5,
+    random_state: int | None = 0,
+) -> Bunch:
     r"""Cross-validate λ along a path of fits that start from one another.
 
     In each fold the steps before the autoencoder are fitted once. The largest λ is
@@ -156,8 +162,8 @@ def _path(flat, X, y, lams):
             ) from error
         yield lam, model
         inputs = Inputs(autoencoder, X)
-        error = np.sum((inputs.reconstruct() - inputs.rows) ** 2, axis=1).mean()
-        warm = bool(error <= _COLLAPSED * spread(inputs.rows) ** 2)
+        residual = np.sum((inputs.reconstruct() - inputs.rows) ** 2, axis=1).mean()
+        warm = bool(residual <= _COLLAPSED * spread(inputs.rows) ** 2)
 
 
 def _fit_front(front, X, y):
@@ -259,10 +265,19 @@ class LambdaPathDisplay:
     3
     """
 
-    path: Mapping
+    path: Mapping[str, Any]
 
     @classmethod
-    def from_estimator(cls, estimator, X, lams, y=None, *, ax=None, **keywords):
+    def from_estimator(
+        cls,
+        estimator: Model,
+        X: Table,
+        lams: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        ax: "Axes | ArrayLike | None" = None,
+        **keywords: Any,
+    ) -> Self:
         """Fit along the path by :func:`skcae.inspection.lambda_path`, and draw.
 
         Parameters
@@ -289,7 +304,7 @@ class LambdaPathDisplay:
         _drawing.pyplot()  # if it is missing, say so before all the fits
         return cls(lambda_path(estimator, X, lams, y, **keywords)).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | ArrayLike | None" = None) -> Self:
         """Draw three panels, one above the other.
 
         Parameters
@@ -321,8 +336,8 @@ class LambdaPathDisplay:
             _drawing.lam_axis(axes, table.index.to_numpy())
         best = table.loc[table[score].idxmax()]
         limit = best[score] - best[f"{score}_se"]
-        self.threshold_ = axes.axhline(limit, linestyle="--", **_drawing.MARK)
-        axes.set_xlabel("λ", fontsize=_drawing.SMALL)
+        self.threshold_ = self.axes_[-1].axhline(limit, linestyle="--", **_drawing.MARK)
+        self.axes_[-1].set_xlabel("λ", fontsize=_drawing.SMALL)
         title = f"chosen: λ = {chosen:g}"
         self.axes_[0].set_title(title, fontsize=_drawing.SMALL)
         return self

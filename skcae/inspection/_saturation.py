@@ -7,9 +7,10 @@ from skcae._checks import check_positive
 from skcae._core import threads
 from skcae._core.activations import ACTIVATIONS
 from skcae._pipeline import Inputs
+from skcae._typing import Model, Table
 
 
-def saturation(estimator, X, *, threshold=0.19):
+def saturation(estimator: Model, X: Table, *, threshold: float = 0.19) -> np.ndarray:
     """Compute the share of each row's code units that hardly react any more.
 
     A unit contracts by small weights or by saturation, where its activation is flat.

@@ -1,6 +1,8 @@
 """Where reconstruction moves rows."""
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -9,9 +11,13 @@ from numpy.typing import ArrayLike
 from skcae import _drawing
 from skcae._checks import check_labels, check_numeric, check_positive
 from skcae._pipeline import Inputs, column_of, inverse_to_numbers, names_of
+from skcae._typing import Model, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def score_field(estimator, X):
+def score_field(estimator: Model, X: Table) -> Table:
     r"""Compute where reconstruction moves each row: r(x) - x.
 
     With squared error and enough capacity, a penalty on the whole reconstruction
@@ -126,7 +132,15 @@ class ScoreFieldDisplay:
     names: ArrayLike | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, X, true_score=None, *, stretch=1.0, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Model,
+        X: Table,
+        true_score: ArrayLike | Callable[[Any], ArrayLike] | None = None,
+        *,
+        stretch: float = 1.0,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Compute the field at the rows, and draw.
 
         Parameters
@@ -152,7 +166,7 @@ class ScoreFieldDisplay:
         drawn = cls(X, field, true_score=true_score, names=names_of(X))
         return drawn.plot(ax, stretch=stretch)
 
-    def plot(self, ax=None, *, stretch=1.0):
+    def plot(self, ax: "Axes | None" = None, *, stretch: float = 1.0) -> Self:
         """Draw.
 
         Parameters
@@ -169,11 +183,12 @@ class ScoreFieldDisplay:
             The display itself.
         """
         check_positive("stretch", stretch)
-        given = {"X": self.X, "field": self.field}
+        arrays = {"X": self.X, "field": self.field}
         if self.true_score is not None:
-            given["true_score"] = self.true_score
+            arrays["true_score"] = self.true_score
         given = [
-            check_numeric(name, array, 2, finite=False) for name, array in given.items()
+            check_numeric(name, array, 2, finite=False)
+            for name, array in arrays.items()
         ]
         if any(array.shape != (len(given[0]), 2) for array in given):
             raise ValueError(
@@ -183,7 +198,7 @@ class ScoreFieldDisplay:
         names = check_labels("names", self.names, ["x0", "x1"])
         finite = np.isfinite(np.hstack(given)).all(axis=1)
         X, field, *true = (array[finite] for array in given)
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         self.ax_.plot(*X.T, ".", color="0.6", markersize=2)
         self.true_, self.scale_ = None, np.nan
         for score in true:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skcae import _drawing
@@ -17,10 +19,21 @@ from skcae._checks import (
     check_positive,
 )
 from skcae._pipeline import Inputs, index_of
+from skcae._typing import Model, Seed, Table
 from skcae.inspection._distances import RATIO, scale, stretch
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
+
+def sensitivity(
+    estimator: Model,
+    X: Table,
+    *,
+    noise_std: float = 0.1,
+    n_repeats: int = 10,
+    random_state: Seed = 0,
+) -> pd.DataFrame:
     r"""Measure how far the code of each row moves when noise moves the row.
 
     A contractive code moves little, and so does a code that merely shrank: hence the
@@ -72,10 +85,10 @@ def sensitivity(estimator, X, *, noise_std=0.1, n_repeats=10, random_state=0):
     check_count("n_repeats", n_repeats)
     inputs = Inputs(estimator, X)
     codes = inputs.encode(inputs.rows)
-    random_state = check_random_state(random_state)
+    rng = check_random_state(random_state)
     total = np.zeros(len(codes))
     for _ in range(n_repeats):
-        noise = noise_std * random_state.standard_normal(inputs.rows.shape)
+        noise = noise_std * rng.standard_normal(inputs.rows.shape)
         total += stretch(inputs, codes, noise)
     mean = total / n_repeats
     columns = {"sensitivity": mean, "relative": mean / scale(inputs, codes)}
@@ -127,14 +140,22 @@ class SensitivityDisplay:
     ['λ = 0', 'λ = 1']
     """
 
-    sensitivities: Mapping
+    sensitivities: Mapping[str, ArrayLike]
     _: KW_ONLY
     relative: bool = False
 
     @classmethod
     def from_estimators(
-        cls, estimators, X, *, relative=False, kind="hist", bins=30, ax=None, **keywords
-    ):
+        cls,
+        estimators: Mapping[str, Model],
+        X: Table,
+        *,
+        relative: bool = False,
+        kind: Literal["hist", "box"] = "hist",
+        bins: int = 30,
+        ax: "Axes | None" = None,
+        **keywords: Any,
+    ) -> Self:
         """Compute every row's sensitivity for every model, and draw.
 
         Parameters
@@ -168,7 +189,13 @@ class SensitivityDisplay:
         values = {name: table[column].to_numpy() for name, table in tables.items()}
         return cls(values, relative=relative).plot(ax, kind=kind, bins=bins)
 
-    def plot(self, ax=None, *, kind="hist", bins=30):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        kind: Literal["hist", "box"] = "hist",
+        bins: int = 30,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -194,7 +221,7 @@ class SensitivityDisplay:
             name: check_numeric(f"sensitivities of {name!r}", of_model, 1)
             for name, of_model in self.sensitivities.items()
         }
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         what = f"sensitivity {RATIO}"
         if self.relative:
             what = "relative sensitivity (1: only scales)"

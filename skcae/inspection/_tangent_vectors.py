@@ -1,6 +1,7 @@
 """Which directions from a row the code keeps, and which it contracts."""
 
 from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,10 @@ from skcae._pipeline import (
     names_of,
     reach,
 )
+from skcae._typing import Model, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WHICH = "kept", "contracted"
 # Step of the central difference through a scaler, in the scaler's units. A curved
@@ -33,7 +38,13 @@ _STEP = 1e-4
 _CLEAR_GAP = 1e-4
 
 
-def tangent_vectors(estimator, X, n_vectors=None, *, which="kept"):
+def tangent_vectors(
+    estimator: Model,
+    X: Table,
+    n_vectors: int | None = None,
+    *,
+    which: Literal["kept", "contracted"] = "kept",
+) -> pd.DataFrame:
     """Compute directions from each row that the code keeps or contracts most.
 
     They are right singular vectors of the encoder's Jacobian. The leading ones
@@ -214,8 +225,8 @@ class TangentVectorsDisplay:
     rows: ArrayLike
     vectors: ArrayLike
     _: KW_ONLY
-    which: str = "kept"
-    image_shape: tuple | None = None
+    which: Literal["kept", "contracted"] = "kept"
+    image_shape: tuple[int, int] | None = None
     names: ArrayLike | None = None
     row_names: ArrayLike | None = None
     space: str = "columns"
@@ -223,17 +234,17 @@ class TangentVectorsDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        n_vectors=None,
-        which="kept",
+        estimator: Model,
+        X: Table,
+        n_vectors: int | None = None,
+        which: Literal["kept", "contracted"] = "kept",
         *,
-        image_shape=None,
-        names=None,
-        scaled=None,
-        max_columns=12,
-        ax=None,
-    ):
+        image_shape: tuple[int, int] | None = None,
+        names: ArrayLike | None = None,
+        scaled: bool | None = None,
+        max_columns: int = 12,
+        ax: "Axes | ArrayLike | None" = None,
+    ) -> Self:
         """Compute the directions at a few rows, and draw.
 
         Parameters
@@ -286,7 +297,9 @@ class TangentVectorsDisplay:
             space=space,
         ).plot(ax, max_columns=max_columns)
 
-    def plot(self, ax=None, *, max_columns=12):
+    def plot(
+        self, ax: "Axes | ArrayLike | None" = None, *, max_columns: int = 12
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -311,10 +324,9 @@ class TangentVectorsDisplay:
                 "vectors must be of shape (n_samples, n_vectors, n_features), and rows "
                 f"of (n_samples, n_features); got {vectors.shape} and {rows.shape}."
             )
-        default = [f"x{i}" for i in range(rows.shape[1])]
-        names = check_labels("names", self.names, default)
-        default = range(len(rows))
-        row_names = check_labels("row_names", self.row_names, default, "rows")
+        positions = [f"x{i}" for i in range(rows.shape[1])]
+        names = check_labels("names", self.names, positions)
+        row_names = check_labels("row_names", self.row_names, range(len(rows)), "rows")
         titles = [f"{self.which} {i + 1}" for i in range(vectors.shape[1])]
         if self.image_shape is None:
             self._draw_bars(ax, vectors, names, max_columns)

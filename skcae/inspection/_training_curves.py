@@ -1,13 +1,19 @@
 """How training went."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing
 from skcae._checks import check_keys, check_numeric
 from skcae._pipeline import split_pipeline
+from skcae._typing import Model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _DRAWN = (
     "reconstruction",
@@ -58,10 +64,12 @@ class TrainingCurvesDisplay:
     5
     """
 
-    history: Mapping
+    history: Mapping[str, ArrayLike]
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(
+        cls, estimator: Model, *, ax: "Axes | ArrayLike | None" = None
+    ) -> Self:
         """Draw the history of a fitted model.
 
         Parameters
@@ -80,7 +88,7 @@ class TrainingCurvesDisplay:
         check_is_fitted(autoencoder)
         return cls(autoencoder.history_).plot(ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | ArrayLike | None" = None) -> Self:
         """Draw three panels, one above the other.
 
         Parameters
