@@ -48,8 +48,9 @@ def objective(trial):
 # %%
 # Search
 # ------
-# ``n_jobs=2`` runs two trials at once, in threads: fits in threads neither disturb each
-# other nor change what other threads see.
+# ``study.optimize(..., n_jobs=2)`` would run two trials at once, in threads: fits in
+# threads neither disturb each other nor change what other threads see. The order of
+# trials, and so the search, would then change from run to run.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(
     direction="maximize",

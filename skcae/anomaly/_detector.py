@@ -377,7 +377,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
             X_normal = table_like(X, rows)
         return explain(self, X, X_normal, n_values=n_values)
 
-    def drift(self, X):
+    def drift(self, X: Table) -> pd.DataFrame:
         """How far a batch of rows is from the normal rows that were kept.
 
         Parameters
@@ -396,7 +396,8 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         if names is None:
             names = [f"x{position}" for position in range(X.shape[1])]
         with np.errstate(over="ignore"):
-            rows = np.float32(X - self._center)  # rounded as those that were kept
+            # rounded as those that were kept
+            rows = (X - self._center).astype(np.float32)
         score = "score", self._score_rows(X), self.calibration_scores_
         columns = zip(names, rows.T, self._reference.rows.T, strict=True)
         return compare([score, *columns])

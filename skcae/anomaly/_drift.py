@@ -1,5 +1,7 @@
 """Whether rows still come from where the normal rows came from."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
@@ -9,12 +11,16 @@ from sklearn.utils.validation import check_is_fitted
 from skcae import _drawing
 from skcae._checks import check_count, check_positive
 from skcae._pipeline import unwrapped
+from skcae._typing import Model, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # More names would run into each other.
 _MOST_BARS = 20
 
 
-def drift(estimator, X):
+def drift(estimator: Model, X: Table) -> pd.DataFrame:
     """How far a batch of rows is from the normal rows that a detector remembers.
 
     The score and every column are compared with those of the normal rows by the
@@ -152,7 +158,14 @@ class DriftDisplay:
     report: pd.DataFrame
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, rate=0.01, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Model,
+        X: Table,
+        *,
+        rate: float = 0.01,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Compare a batch, and draw.
 
         Parameters
@@ -174,7 +187,13 @@ class DriftDisplay:
         _drawing.pyplot()
         return cls(drift(estimator, X)).plot(ax, rate=rate)
 
-    def plot(self, ax=None, *, rate=0.01, n_columns=_MOST_BARS):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        rate: float = 0.01,
+        n_columns: int = _MOST_BARS,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -193,7 +212,7 @@ class DriftDisplay:
         """
         check_positive("rate", rate, high=1)
         check_count("n_columns", n_columns)
-        _drawing.place(self, ax)
+        self.ax_, self.figure_ = _drawing.place(ax)
         score, columns = self.report.iloc[:1], self.report.iloc[1:]
         columns = columns.sort_values("distance", kind="stable").tail(n_columns)
         shown = pd.concat([columns, score])
