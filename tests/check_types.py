@@ -28,7 +28,8 @@ def main():
         files = []
         for page in (ROOT / "README.md", *PAGES):
             for line, block in blocks(page):
-                files.append(Path(folder, f"{page.stem}_line_{line}.py"))
+                name = f"{page.parent.name}_{page.stem}_line_{line}.py"
+                files.append(Path(folder, name))
                 files[-1].write_text(block, encoding="utf-8")
         Path(folder, "pyrightconfig.json").write_text(json.dumps(OF_BLOCKS))
         runs = (
