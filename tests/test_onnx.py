@@ -481,7 +481,7 @@ def test_a_step_that_means_something_else_in_onnx_is_caught(fitted, monkeypatch)
     monkeypatch.setitem(_network.ACTIVATIONS, "silu", relu)
     with pytest.raises(ValueError, match="graph's 'code' of X is not what transform"):
         to_onnx(*fitted)
-    model = make_pipeline(autoencoder(), LogisticRegression())
+    model = make_pipeline(autoencoder(code_activation="silu"), LogisticRegression())
     model.fit(fitted[1], np.arange(50) % 2)
     with pytest.raises(ValueError, match="'probabilities' of X is not what predict_p"):
         to_onnx(model, fitted[1])

@@ -27,20 +27,20 @@ def rows(rng, n, shift=0.0):
 @pytest.fixture(scope="module")
 def detector():
     network = ContractiveAutoencoder(max_iter=20, contamination=0.1)
-    X = rows(np.random.default_rng(0), 4000)
+    X = rows(np.random.default_rng(0), 1500)
     return AnomalyDetector(network, random_state=0).fit(X)
 
 
 def test_it_fires_at_its_rate_on_the_same_law_and_almost_always_on_another(
     detector, rng
 ):
-    smallest = [drift(detector, rows(rng, 500))["p_value"].min() for _ in range(200)]
+    smallest = [drift(detector, rows(rng, 150))["p_value"].min() for _ in range(200)]
     # Bonferroni's bound, and three standard errors
     assert np.mean(np.array(smallest) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
     assert np.mean(np.array(smallest) <= 0.3) > 0.05
     found = [
         report["p_value"].iloc[1] <= 0.05 and report["shift"].iloc[1] > 0.3
-        for report in (drift(detector, rows(rng, 500, 0.5)) for _ in range(60))
+        for report in (drift(detector, rows(rng, 500, 0.5)) for _ in range(40))
     ]
     assert np.mean(found) >= 0.95
 
