@@ -98,10 +98,9 @@ def density_and_score(X, variance):
     return parts.sum(axis=1), -(shares[:, :, None] * away).sum(axis=1) / variance
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_reconstruction_penalty_estimates_the_score(seed):
+def test_reconstruction_penalty_estimates_the_score():
     """Alain & Bengio (2014): r(x) - x is s² times the gradient of log p(x)."""
-    rng, s = np.random.default_rng(seed), 0.3
+    rng, s = np.random.default_rng(0), 0.3
     draws = MEANS[rng.integers(3, size=6000)]
     draws += rng.normal(scale=np.sqrt(VARIANCE), size=draws.shape)
     X, rows = draws[:4000], draws[4000:]
@@ -121,7 +120,7 @@ def test_reconstruction_penalty_estimates_the_score(seed):
         max_iter=150,
         tol=0,
         n_iter_no_change=150,
-        random_state=seed,
+        random_state=0,
     ).fit(X)
     model.set_params(warm_start=True, learning_rate_init=3e-4, max_iter=50).fit(X)
     field = score_field(model, rows)
