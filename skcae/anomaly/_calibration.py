@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_positive
 from skcae._pipeline import index_of, last_step
@@ -157,10 +158,17 @@ def threshold(
 
 
 def _calibration_scores(estimator, X_calibration):
+    if np.isscalar(X_calibration):
+        raise TypeError(
+            f"X_calibration must be a table; got {X_calibration!r}. Give a rate by its "
+            "name: rate=0.01."
+        )
     if X_calibration is not None:
         return scores_of(estimator, X_calibration)
-    scores = getattr(last_step(estimator), "calibration_scores_", None)
+    detector = last_step(estimator)
+    scores = getattr(detector, "calibration_scores_", None)
     if scores is None:
+        check_is_fitted(detector)
         raise ValueError(
             "X_calibration must be normal rows that training has not seen, unless "
             "estimator ends in an AnomalyDetector, which keeps scores of such rows."

@@ -66,7 +66,8 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
     ----------
     estimator : ContractiveAutoencoder, default=None
         Network to clone. None for the default one with ``code_activation="silu"`` and
-        ``noise_std=0.5``.
+        ``noise_std=0.5``. Parameters of the network go there:
+        ``AnomalyDetector(ContractiveAutoencoder(lam=1))``.
     n_neighbors : int, default=10
         Nearest normal rows to average over.
     max_samples : int, default=10000
@@ -78,7 +79,8 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         a group of as many anomalies that are alike.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what one new normal
-        row in a hundred falls below.
+        row in a hundred falls below; where fewer than 99 rows are kept, one row in as
+        many and one more.
     random_state : int, RandomState instance or None, default=None
         Seeds the networks and the choice of rows.
 

@@ -71,24 +71,32 @@ def drift(estimator: Model, X: Table) -> pd.DataFrame:
     >>> report["p_value"].drop("score").idxmin()
     'x1'
     """
-    detector, rows = _reach(estimator, X)
+    detector, rows, names = _reach(estimator, X)
     if not hasattr(detector, "drift"):
         raise TypeError(
             "estimator must be an AnomalyDetector, or a Pipeline that ends in one; got "
             f"{type(detector).__name__}."
         )
     check_is_fitted(detector)
-    return detector.drift(rows)
+    report = detector.drift(rows)
+    if names is not None and not hasattr(detector, "feature_names_in_"):
+        report.index = pd.Index([report.index[0], *names], dtype=object)
+    return report
 
 
-def _reach(estimator, X):
-    """The last step of all that wraps it, and rows as they reach it."""
+def _reach(estimator, X, names=None):
+    """The last step of all that wraps it, rows as they reach it, and their names."""
     estimator = unwrapped(estimator)
     if not isinstance(estimator, Pipeline):
-        return estimator, X
+        return estimator, X, names
     if len(estimator) > 1:
-        X = estimator[:-1].transform(X)
-    return _reach(estimator[-1], X)
+        front = estimator[:-1]
+        X = front.transform(X)
+        try:
+            names = front.get_feature_names_out()
+        except (AttributeError, ValueError):  # a step that gives no names
+            names = None
+    return _reach(estimator[-1], X, names)
 
 
 def compare(samples):

@@ -41,8 +41,9 @@ def explain(
         rows, with cells of any type: the model scores the same kind of table, in which
         cells of one column are replaced by cells of ``X_normal``.
     X_normal : table of shape (n_normal, n_features), default=None
-        At least 20 rows of the same kind of table, most of them normal, that training
-        has not seen. None for ``X`` itself.
+        At least 20 rows of the same kind of table, most of them normal. Rows that a
+        network was trained on will do, unless it knows them by heart. None for ``X``
+        itself, and then ``X`` is to be mostly normal.
     n_values : int, default=10
         Values to try in each column: so many quantiles of what has an order in
         ``X_normal`` (numbers, dates, times, periods, ordered categories), or the most
@@ -170,8 +171,7 @@ def _check_normal(normal, is_rows):
         which = "X, in place of X_normal," if is_rows else "X_normal"
         raise ValueError(
             f"{which} has {normal.n_rows} rows, which do not show what is normal: give "
-            f"at least {_MIN_NORMAL_ROWS} rows as X_normal that are and that training "
-            "has not seen."
+            f"at least {_MIN_NORMAL_ROWS} rows as X_normal that are."
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcae import ContractiveAutoencoder
 from skcae.anomaly import AnomalyDetector, drift
@@ -76,6 +76,16 @@ def test_names_reach_through_pipelines_and_what_wraps_them(rng):
         assert list(report.index) == ["score", *columns]
         assert report["distance"].iloc[1:].idxmax() == "b"
     assert report["shift"].iloc[0] < 0  # more anomalous
+
+
+def test_steps_that_write_arrays_give_their_names(rng):
+    X = pd.DataFrame(rows(rng, 100), columns=[*"abcdef"])
+    network = ContractiveAutoencoder(max_iter=3, contamination=0.1)
+    detector = AnomalyDetector(network, random_state=0)
+    model = make_pipeline(StandardScaler(), detector).fit(X)
+    assert list(drift(model, X).index) == ["score", *"abcdef"]
+    nameless = make_pipeline(FunctionTransformer(np.arctan), detector).fit(X.to_numpy())
+    assert list(drift(nameless, X.to_numpy()).index[:2]) == ["score", "x0"]
 
 
 def test_constant_columns_and_scores_beyond_the_range(rng):

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from surface import draw
 
-from skcae.anomaly import p_values, threshold
+from skcae.anomaly import AnomalyDetector, p_values, threshold
 
 
 class Given:
@@ -97,6 +99,14 @@ def test_what_is_no_ratio_is_refused(ratio, message):
         p_values(Given(), column(1, 2, 3), column(1, 2, 3), density_ratio=ratio)
     with pytest.raises(ValueError, match=r"density_ratio takes the rows of X_calib"):
         p_values(Given(), column(1, 2, 3), density_ratio=ratio)
+
+
+def test_unfitted_detectors_and_a_rate_without_its_name_are_told_apart():
+    X = column(1, 2, 3)
+    with pytest.raises(NotFittedError, match="AnomalyDetector"):
+        p_values(make_pipeline(AnomalyDetector()), X)
+    with pytest.raises(TypeError, match=r"must be a table; got 0.02.*rate=0.01"):
+        threshold(Given(), 0.02)
 
 
 def test_p_values_keep_the_index(mixed, staff):
