@@ -4,6 +4,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -80,6 +81,14 @@ def write(path, setting, rows):
     if path:
         with open(path, "w") as file:
             json.dump({"setting": setting, "rows": rows}, file, indent=1)
+
+
+def conclude(path, setting, rows):
+    """Write the figures, and end the command with an error where a bar is missed."""
+    write(path, setting, rows)
+    missed = [row["row"] for row in rows if not row["met"]]
+    if missed:
+        sys.exit(f"{len(missed)} of {len(rows)} bars missed: {'; '.join(missed)}")
 
 
 def each_seed(doc, measure, n_seeds):

@@ -10,7 +10,6 @@ the number of threads that the estimator chooses with one thread, and with
 
 import multiprocessing
 import statistics
-import sys
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks._report import interleaved, parser, ratios, setting, table, write
+from benchmarks._report import conclude, interleaved, parser, ratios, setting, table
 from benchmarks._rivals import contractive, mlp_regressor
 
 # Most times as slow as with one thread: on an idle machine, and on a busy one.
@@ -87,17 +86,15 @@ def main():
                 beside = interleaved(ours, rival, n_pairs)
                 value, beside_rival = ratios(pairs)[0], ratios(beside)[0]
                 rows.append({"row": name, "others": n_others, "value": value})
-                rows[-1] |= {"bar": bar, "rival": beside_rival, "seconds": pairs}
+                rows[-1] |= {"bar": bar, "met": value <= bar}
+                rows[-1] |= {"rival": beside_rival, "seconds": pairs}
                 typical = statistics.median(mine for mine, _ in pairs)
                 print(
                     f"{name:24}{n_others:7}{value:14.2f}{bar:6.2f}{beside_rival:16.2f}"
                     f"   {typical:.3f} s",
                     flush=True,
                 )
-    write(options.out, conditions, rows)
-    missed = sum(row["value"] > row["bar"] for row in rows)
-    if missed:
-        sys.exit(f"{missed} of {len(rows)} bars missed")
+    conclude(options.out, conditions, rows)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ the product with the lowest weights, which the Gram matrix of these replaces.
     python -m benchmarks.functional --only loop   rows whose name has the word
 """
 
-import sys
 import warnings
 from functools import partial
 
@@ -23,7 +22,7 @@ import torch
 from torch import nn
 from torch.func import jacfwd, jacrev, vmap
 
-from benchmarks._report import parser, setting, write
+from benchmarks._report import conclude, parser, setting
 from benchmarks.speed import Contest, measure, name_of
 from skcae.functional import jacobian_penalty
 
@@ -143,10 +142,7 @@ def main():
         for row in contests()
         if options.only in row.name
     ]
-    write(options.out, conditions, rows)
-    missed = [row["row"] for row in rows if not row["met"]]
-    if missed:
-        sys.exit(f"{len(missed)} of {len(rows)} bars missed: {'; '.join(missed)}")
+    conclude(options.out, conditions, rows)
 
 
 if __name__ == "__main__":

@@ -473,9 +473,6 @@ class ContractiveAutoencoder(
         self.converged_ = fitted.converged
         self._checkpoint = fitted.checkpoint
 
-    def _auto_offset(self, X, scores, unseen=None):
-        return auto_offset(scores, min(self.n_components_, X.shape[1]), unseen)
-
     def _set_threshold(self, everything, X, unseen=None):
         """Set it from everything, or from the rows X that were trained on.
 
@@ -483,7 +480,8 @@ class ContractiveAutoencoder(
         """
         scores = self._score_rows(X)
         if self.contamination == "auto":
-            self._set_offset(self._auto_offset(X, scores, unseen))
+            kept = min(self.n_components_, X.shape[1])
+            self._set_offset(auto_offset(scores, kept, unseen))
         else:
             of_all = scores if X is everything else self._score_rows(everything)
             self._set_offset(quantile_offset(of_all, self.contamination))
@@ -696,13 +694,7 @@ class ContractiveAutoencoder(
         self._checkpoint = from_module(module, self._checkpoint)
         self._recent_scores = np.empty(0)
         if X is not None:
-            scores = self._score_rows(X)
-            self._set_offset(
-                self._auto_offset(X, scores)
-                if self.contamination == "auto"
-                else quantile_offset(scores, self.contamination)
-            )
-            self._recent_scores = scores[-_REMEMBERED_SCORES:]
+            self._set_threshold(X, X)
         elif not self._offset_is_assigned():
             self._set_offset(np.nan)
         return self

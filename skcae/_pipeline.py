@@ -64,10 +64,7 @@ def split_pipeline(estimator):
     TypeError
         If the estimator does not end in an autoencoder.
     """
-    flat = flat_pipeline(estimator)
-    if isinstance(flat, Pipeline):
-        return flat[:-1], flat[-1]
-    return None, flat
+    return _split(flat_pipeline(estimator))
 
 
 def flat_pipeline(estimator):
@@ -89,15 +86,31 @@ def flat_pipeline(estimator):
     TypeError
         If the estimator does not end in an autoencoder.
     """
-    steps, pipeline = _flat_steps(estimator)
-    last = steps[-1][1]
+    flat = _flat(estimator)
+    _, last = _split(flat)
     if not isinstance(last, ContractiveAutoencoder):
         raise TypeError(
             "estimator must be a ContractiveAutoencoder or a Pipeline, FrozenEstimator "
             f"or fitted search that ends in one; got {type(last).__name__}."
         )
-    if len(steps) == 1:
-        return last
+    return flat
+
+
+def split_anything(estimator):
+    """Split an estimator as :func:`split_pipeline`, whatever it ends in."""
+    return _split(_flat(estimator))
+
+
+def _split(flat):
+    # one without steps is left whole
+    has_front = isinstance(flat, Pipeline) and len(flat) > 1
+    return (flat[:-1], flat[-1]) if has_front else (None, flat)
+
+
+def _flat(estimator):
+    steps, pipeline = _flat_steps(estimator)
+    if pipeline is None or len(steps) == 1:
+        return steps[-1][1]
     if not hasattr(steps[-2][1], "transform"):
         # a sampler of imbalanced-learn: a Pipeline that ends in it has no transform
         steps.insert(-1, ("rows", "passthrough"))

@@ -14,21 +14,13 @@ from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
+from test_contract import METHODS as OUTPUTS
 
 from skcae import ContractiveAutoencoder, _table
 from skcae.anomaly import NeighborDistance, explain, p_values
 from skcae.inspection import jacobian_spectrum, lambda_path, sensitivity
 from skcae.metrics import contraction_score, denoising_score, reconstruction_score
 
-OUTPUTS = [
-    "transform",
-    "score_samples",
-    "decision_function",
-    "predict",
-    "feature_errors",
-    "jacobian",
-    "contraction",
-]
 FORMATS = [
     f"{layout}_{kind}"
     for layout in ("csr", "csc", "coo")

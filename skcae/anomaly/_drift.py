@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing
 from skcae._checks import check_count, check_positive
-from skcae._pipeline import unwrapped
+from skcae._pipeline import split_anything
 from skcae._typing import Model, Table
 
 if TYPE_CHECKING:
@@ -71,32 +70,23 @@ def drift(estimator: Model, X: Table) -> pd.DataFrame:
     >>> report["p_value"].drop("score").idxmin()
     'x1'
     """
-    detector, rows, names = _reach(estimator, X)
+    front, detector = split_anything(estimator)
     if not hasattr(detector, "drift"):
         raise TypeError(
             "estimator must be an AnomalyDetector, or a Pipeline that ends in one; got "
             f"{type(detector).__name__}."
         )
     check_is_fitted(detector)
-    report = detector.drift(rows)
-    if names is not None and not hasattr(detector, "feature_names_in_"):
-        report.index = pd.Index([report.index[0], *names], dtype=object)
-    return report
-
-
-def _reach(estimator, X, names=None):
-    """The last step of all that wraps it, rows as they reach it, and their names."""
-    estimator = unwrapped(estimator)
-    if not isinstance(estimator, Pipeline):
-        return estimator, X, names
-    if len(estimator) > 1:
-        front = estimator[:-1]
-        X = front.transform(X)
+    if front is None:
+        return detector.drift(X)
+    report = detector.drift(front.transform(X))
+    if not hasattr(detector, "feature_names_in_"):
         try:
             names = front.get_feature_names_out()
-        except (AttributeError, ValueError):  # a step that gives no names
-            names = None
-    return _reach(estimator[-1], X, names)
+        except (AttributeError, ValueError):  # of a step that gives no names
+            return report
+        report.index = pd.Index([report.index[0], *names], dtype=object)
+    return report
 
 
 def compare(samples):
