@@ -24,13 +24,15 @@ from skcae._core.network import Network
 from skcae._core.training import TrainingDivergedError
 from skcae._module import AutoencoderModule, from_module, to_module
 from skcae._progress import progress
-from skcae._table import readable
+from skcae._table import SomeRows, readable
 from skcae._threshold import auto_offset, quantile_offset
 from skcae._trim import untrimmed
 from skcae._typing import Activation, Seed, Table
 
 _CPU = torch.device("cpu")
 _DTYPES = [np.float64, np.float32]
+# Rows whose scores set a threshold, at most.
+_MOST_SCORES = 2**20
 # Of a stream, whose threshold follows them.
 _REMEMBERED_SCORES = 2000
 
@@ -426,8 +428,9 @@ class ContractiveAutoencoder(
         assigned = goes_on and self._offset_is_assigned()
         recent = self._recent_scores if goes_on else np.empty(0)
         self._keep(fitted, goes_on)
-        scores = np.concatenate([recent, self._score_rows(X)])
-        self._recent_scores = scores[-max(_REMEMBERED_SCORES, X.shape[0]) :]
+        scores = self._score_some(X)
+        n_kept = max(_REMEMBERED_SCORES, len(scores))
+        self._recent_scores = np.concatenate([recent, scores])[-n_kept:]
         if not assigned:
             # a stream's rows are too new to be learnt by heart
             self._set_offset(
@@ -476,14 +479,14 @@ class ContractiveAutoencoder(
     def _set_threshold(self, everything, X, unseen=None):
         """Set it from everything, or from the rows X that were trained on.
 
-        Return the scores of X.
+        Return the scores of X, or of some of very many rows.
         """
-        scores = self._score_rows(X)
+        scores = self._score_some(X)
         if self.contamination == "auto":
             kept = min(self.n_components_, X.shape[1])
             self._set_offset(auto_offset(scores, kept, unseen))
         else:
-            of_all = scores if X is everything else self._score_rows(everything)
+            of_all = scores if X is everything else self._score_some(everything)
             self._set_offset(quantile_offset(of_all, self.contamination))
         self._recent_scores = scores[-_REMEMBERED_SCORES:]
         return scores
@@ -512,7 +515,7 @@ class ContractiveAutoencoder(
             In the floating type of ``X``.
         """
         X = self._check_rows(X)
-        return self._map(X, self._checkpoint.encode).astype(X.dtype, copy=False)
+        return self._map(X, self._checkpoint.encode, dtype=X.dtype)
 
     def inverse_transform(self, X: Table) -> np.ndarray:
         """Decode codes into rows.
@@ -535,7 +538,7 @@ class ContractiveAutoencoder(
                 f"X has {codes.shape[1]} columns, but the codes of this "
                 f"ContractiveAutoencoder have {self.n_components_}."
             )
-        return self._map(codes, Network.decode).astype(codes.dtype, copy=False)
+        return self._map(codes, Network.decode, dtype=codes.dtype)
 
     def score_samples(self, X: Table) -> np.ndarray:
         """Score rows by minus their reconstruction error; higher is more normal.
@@ -572,7 +575,7 @@ class ContractiveAutoencoder(
                 "Give it X, or assign offset_."
             )
         _checks.check_number("offset_", self.offset_)
-        return scores - self.offset_
+        return np.subtract(scores, self.offset_, out=scores)
 
     def predict(self, X: Table) -> np.ndarray:
         """Label rows as inliers or outliers.
@@ -702,6 +705,12 @@ class ContractiveAutoencoder(
     def _score_rows(self, X):
         return self._checkpoint.scores(readable(X), self._inference_device())
 
+    def _score_some(self, X):
+        rows = readable(X)
+        if len(rows) > _MOST_SCORES:
+            rows = SomeRows(rows, _MOST_SCORES)
+        return self._checkpoint.scores(rows, self._inference_device())
+
     def _map_encoder(self, X, function, for_every_unit=False):
         X = self._check_rows(X)
 
@@ -712,9 +721,9 @@ class ContractiveAutoencoder(
         copies = self.n_components_ if for_every_unit else 1
         return self._map(X, on_encoder, copies)
 
-    def _map(self, X, function, copies=1):
+    def _map(self, X, function, copies=1, dtype=np.float64):
         device = self._inference_device()
-        return self._checkpoint.map(function, readable(X), device, copies)
+        return self._checkpoint.map(function, readable(X), device, copies, dtype)
 
     def _inference_device(self):
         return _fit.inference_device(self.device)

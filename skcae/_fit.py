@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from skcae._checks import resolve_device
 from skcae._core import penalties, threads
-from skcae._core.batches import Rows, map_blocks
+from skcae._core.batches import Rows, split, sum_blocks
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
@@ -289,8 +289,8 @@ def _architecture(parameters, n_features):
 
 def _new_network(X, means, shift, parameters, generator):
     network = Network(*_architecture(parameters, X.shape[1]))
-    sample = torch.randperm(len(X), generator=generator, device="cpu")[:_SAMPLE_ROWS]
-    rows, baseline = Rows(X, shift, _CPU).take(sample), _shifted(means, shift)
+    rows = Rows(X, shift, _CPU).sample(_SAMPLE_ROWS, generator)
+    baseline = _shifted(means, shift)
     network.initialise(generator, torch.where(rows.isnan(), baseline, rows), baseline)
     return network
 
@@ -331,10 +331,13 @@ def _baseline_loss(X, means, parameters):
     def losses(rows):
         losses = loss.of_constant(rows, constant)
         of_rows = losses.mean(1)
-        return losses.nanmean(1) if of_rows.isnan().any() else of_rows
+        if of_rows.isnan().any():
+            of_rows = losses.nanmean(1)
+        # a row without any value has none here
+        return torch.stack([of_rows.nansum(), of_rows.isnan().logical_not().sum()])
 
-    # a row without any value has none here
-    means_loss = float(np.nanmean(map_blocks(losses, X, X.shape[1], _CPU)))
+    total, n_rows = sum_blocks(losses, X, X.shape[1], _CPU)
+    means_loss = float(total / n_rows)
     mean_square = float(np.mean(means**2))
     varies = means_loss > loss.negligible(mean_square)
     return means_loss if varies else mean_square or 1.0, varies
@@ -365,8 +368,5 @@ def _split(X, session, generator):
     parameters, shift, device = session.parameters, session.shift, session.device
     if not parameters.early_stopping:
         return Rows(X, shift, device), None
-    n_validation = max(1, round(parameters.validation_fraction * len(X)))
-    n_validation = min(n_validation, len(X) - 1)
-    order = torch.randperm(len(X), generator=generator, device="cpu").numpy()
-    watched, trained = np.split(order, [n_validation])
+    watched, trained = split(X, parameters.validation_fraction, generator)
     return Rows(X, shift, device, trained), Rows(X, shift, device, watched)

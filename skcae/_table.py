@@ -13,10 +13,22 @@ from skcae._core.batches import blocks
 _CPU = torch.device("cpu")
 
 
-class SparseRows:
-    """A CSR matrix whose rows are dense arrays, made when they are read.
+class _Rows:
+    """As much of an array as ``_core.batches`` reads, made when it is read."""
 
-    It has as much of an array as ``_core.batches`` reads.
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+
+    def __len__(self):
+        return self.shape[0]
+
+    def take(self, positions, axis=0):
+        """Rows at the positions, as a dense array."""
+        return self[positions]
+
+
+class SparseRows(_Rows):
+    """A CSR matrix whose rows are dense arrays, made when they are read.
 
     Parameters
     ----------
@@ -24,18 +36,31 @@ class SparseRows:
     """
 
     def __init__(self, matrix):
+        super().__init__(matrix.shape, matrix.dtype)
         self._matrix = matrix
-        self.shape, self.dtype = matrix.shape, matrix.dtype
-
-    def __len__(self):
-        return self.shape[0]
 
     def __getitem__(self, part):
         return self._matrix[part].toarray()
 
-    def take(self, positions, axis=0):
-        """Rows at the positions, as a dense array."""
-        return self[positions]
+
+class SomeRows(_Rows):
+    """Rows of a table, one at random of each of many stretches of equal length.
+
+    Parameters
+    ----------
+    table : ndarray or SparseRows
+    n_rows : int
+        At most as many as the table has.
+    """
+
+    def __init__(self, table, n_rows):
+        super().__init__((n_rows, table.shape[1]), table.dtype)
+        places = np.arange(n_rows) + np.random.RandomState(0).random_sample(n_rows)
+        self._table = table
+        self._positions = (places * (len(table) / n_rows)).astype(np.int64)
+
+    def __getitem__(self, part):
+        return self._table.take(self._positions[part], axis=0)
 
 
 def readable(table):

@@ -107,7 +107,7 @@ class Checkpoint:
         }
         return replace(self, weights=weights, optimizer=optimizer)
 
-    def map(self, function, X, device, copies=1):
+    def map(self, function, X, device, copies=1, dtype=np.float64):
         """Apply ``function(network, rows)`` in float64, block by block.
 
         Parameters
@@ -118,6 +118,8 @@ class Checkpoint:
         device : torch.device
         copies : int
             Arrays as wide as the network that the function holds at once for one row.
+        dtype : dtype
+            Of the result.
 
         Returns
         -------
@@ -125,7 +127,8 @@ class Checkpoint:
         """
         network = self.network_on_rows(device)
         elements_per_row = copies * max(network.sizes)
-        return map_blocks(partial(function, network), X, elements_per_row, device)
+        function = partial(function, network)
+        return map_blocks(function, X, elements_per_row, device, dtype)
 
     def filled(self, rows):
         """Rows with the means in place of missing cells, which are nan."""

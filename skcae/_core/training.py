@@ -223,8 +223,7 @@ class Trainer:
         self.history["n_iter_no_change"].append(0)
 
     def _measure_start(self, rows):
-        order = torch.randperm(len(rows), generator=self._generator, device="cpu")
-        self._sample = rows.take(order[:_SAMPLE_ROWS])
+        self._sample = rows.sample(_SAMPLE_ROWS, self._generator)
         self._start = self._measure()
 
     def _measure(self):
