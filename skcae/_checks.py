@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
@@ -146,6 +147,12 @@ _RULES = {
     "lam_warmup": (lambda value: _is_int(value, 0), "an int >= 0"),
     "warm_start": _BOOL,
     "allow_nan": _BOOL,
+    "distributed": _BOOL,
+    "checkpoint_folder": (
+        lambda value: value is None or isinstance(value, str | os.PathLike),
+        "a path, or None for no checkpoints",
+    ),
+    "checkpoint_every": _POSITIVE_INT,
     "contamination": (
         lambda value: _is_auto(value) or _is_fraction(value, 0.5),
         "'auto' or a number in (0, 0.5]",
@@ -189,6 +196,16 @@ def check_parameters(parameters):
         raise ValueError(
             f"loss={parameters.loss!r} needs output_activation={wanted!r}; got "
             f"{parameters.output_activation!r}."
+        )
+    if parameters.checkpoint_folder is not None and parameters.random_state is None:
+        raise ValueError(
+            "checkpoint_folder needs a random_state: without one, no fit can be told "
+            "from another of the same table."
+        )
+    if parameters.distributed and parameters.trim_fraction > 0:
+        raise ValueError(
+            "trim_fraction must be 0 with distributed=True: no rank knows the "
+            "neighbours of its rows."
         )
 
 

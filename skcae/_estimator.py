@@ -1,9 +1,11 @@
 """The estimator: a transformer and an outlier detector in one."""
 
 import copy
+import math
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from os import PathLike
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,6 +23,7 @@ from skcae._callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from skcae._core import penalties
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.network import Network
+from skcae._core.ranks import ALONE, ranks
 from skcae._core.training import TrainingDivergedError
 from skcae._module import AutoencoderModule, from_module, to_module
 from skcae._progress import progress
@@ -148,6 +151,22 @@ class ContractiveAutoencoder(
         so that a row with missing cells compares with one without, and what
         :meth:`inverse_transform` makes of a row's code fills them. A row without any
         value is taken for that of the means.
+    distributed : bool, default=False
+        Whether the process is one of the ranks of torch.distributed's default process
+        group, and fits on rows of its own. Gradients are averaged over the rows of all
+        ranks in every step, and so are the columns' means, the losses that training
+        watches and the scores that set the threshold. So all ranks end with the same
+        model. ``batch_size`` is that of each rank; "auto" divides that of the whole
+        table among them. A rank may have fewer rows, or none.
+    checkpoint_folder : str, PathLike or None, default=None
+        Where :meth:`fit` saves its state on the way. The same fit (parameters, table
+        and ``random_state``, which must be given) then goes on from what it finds, and
+        ends with the same bits as one that was never interrupted; one that had ended
+        does so at once. Each fit has a file of its own, so that the candidates of a
+        search may share a folder. The table is known by its shape, the means of its
+        columns and their loss.
+    checkpoint_every : int, default=10
+        Epochs from one checkpoint to the next.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what exceeds Tukey's
         upper fence on the logarithms of the training errors; for 30 to 999 rows, on
@@ -297,6 +316,9 @@ class ContractiveAutoencoder(
         lam_warmup: int = 5,
         warm_start: bool = False,
         allow_nan: bool = False,
+        distributed: bool = False,
+        checkpoint_folder: str | PathLike | None = None,
+        checkpoint_every: int = 10,
         contamination: float | Literal["auto"] = "auto",
         random_state: Seed = None,
         device: str | torch.device = "cpu",
@@ -327,6 +349,9 @@ class ContractiveAutoencoder(
         self.lam_warmup = lam_warmup
         self.warm_start = warm_start
         self.allow_nan = allow_nan
+        self.distributed = distributed
+        self.checkpoint_folder = checkpoint_folder
+        self.checkpoint_every = checkpoint_every
         self.contamination = contamination
         self.random_state = random_state
         self.device = device
@@ -360,10 +385,13 @@ class ContractiveAutoencoder(
             diverges at every learning rate that was tried. An earlier fit is
             left as it was.
         """
-        warm = self.warm_start and self.__sklearn_is_fitted__()
-        everything = self._check_training_rows(X, reset=not warm, ensure_min_samples=2)
-        X = untrimmed(everything, self.trim_fraction)
-        self._check_observed(X, every_column=True)
+        _checks.check_parameters(self)
+        team = self._ranks()
+        with team.agreeing():
+            warm = self.warm_start and self.__sklearn_is_fitted__()
+            everything = self._check_training_rows(X, reset=not warm, fewest=2)
+            X = untrimmed(everything, self.trim_fraction)
+            self._check_observed(X, every_column=True)
 
         def attributes(fitted):
             model = copy.copy(self)
@@ -372,18 +400,20 @@ class ContractiveAutoencoder(
             return vars(model)
 
         task = FitTask(self, X, self.max_iter)
-        with self._advised(X), progress(self) as reports:
+        printed = progress(self) if team.rank == 0 else nullcontext([])
+        with self._advised(X), printed as reports:
             fitted = _fit.fit(
                 X,
                 self,
                 self._checkpoint if warm else None,
                 task.epochs(attributes) + reports,
+                ranks=team,
             )
         self._keep(fitted, goes_on=warm)
         unseen = None
         if self.contamination == "auto" and not warm:
-            unseen = _fit.unseen_scores(X, self)
-        scores = self._set_threshold(everything, X, unseen)
+            unseen = _fit.unseen_scores(X, self, team)
+        scores = self._set_threshold(everything, X, unseen, team)
         task.end()
         _advice.judge(
             -scores.mean(),
@@ -421,14 +451,18 @@ class ContractiveAutoencoder(
             As in :meth:`fit`.
         """
         goes_on = self.__sklearn_is_fitted__()
-        X = self._check_training_rows(X, reset=not goes_on)
-        self._check_observed(X, every_column=not goes_on)
+        _checks.check_parameters(self)
+        team = self._ranks()
+        with team.agreeing():
+            X = self._check_training_rows(X, reset=not goes_on)
+            self._check_observed(X, every_column=not goes_on)
+        checkpoint = self._checkpoint if goes_on else None
         with self._advised(X):
-            fitted = _fit.update(X, self, self._checkpoint if goes_on else None)
+            fitted = _fit.update(X, self, checkpoint, ranks=team)
         assigned = goes_on and self._offset_is_assigned()
         recent = self._recent_scores if goes_on else np.empty(0)
         self._keep(fitted, goes_on)
-        scores = self._score_some(X)
+        scores = self._score_some(X, team)
         n_kept = max(_REMEMBERED_SCORES, len(scores))
         self._recent_scores = np.concatenate([recent, scores])[-n_kept:]
         if not assigned:
@@ -440,14 +474,17 @@ class ContractiveAutoencoder(
             )
         return self
 
-    def _check_training_rows(self, X, *, reset, ensure_min_samples=1):
-        _checks.check_parameters(self)
-        X = self._validated(X, reset=reset, ensure_min_samples=ensure_min_samples)
+    def _ranks(self):
+        return ranks(self.distributed, _checks.resolve_device(self.device))
+
+    def _check_training_rows(self, X, *, reset, fewest=1):
+        fewest = 0 if self.distributed else fewest
+        X = self._validated(X, reset=reset, ensure_min_samples=fewest)
         _checks.check_columns(X, self.loss, self._names())
         return X
 
     def _check_observed(self, X, every_column):
-        if self.allow_nan:
+        if self.allow_nan and X.shape[0] > 0:  # a rank may have no rows
             _checks.check_observed(X, self._names(), every_column=every_column)
 
     def _cure(self, X):
@@ -476,17 +513,17 @@ class ContractiveAutoencoder(
         self.converged_ = fitted.converged
         self._checkpoint = fitted.checkpoint
 
-    def _set_threshold(self, everything, X, unseen=None):
+    def _set_threshold(self, everything, X, unseen=None, team=ALONE):
         """Set it from everything, or from the rows X that were trained on.
 
         Return the scores of X, or of some of very many rows.
         """
-        scores = self._score_some(X)
+        scores = self._score_some(X, team)
         if self.contamination == "auto":
             kept = min(self.n_components_, X.shape[1])
             self._set_offset(auto_offset(scores, kept, unseen))
         else:
-            of_all = scores if X is everything else self._score_some(everything)
+            of_all = scores if X is everything else self._score_some(everything, team)
             self._set_offset(quantile_offset(of_all, self.contamination))
         self._recent_scores = scores[-_REMEMBERED_SCORES:]
         return scores
@@ -705,11 +742,13 @@ class ContractiveAutoencoder(
     def _score_rows(self, X):
         return self._checkpoint.scores(readable(X), self._inference_device())
 
-    def _score_some(self, X):
+    def _score_some(self, X, team):
+        """Scores of the rows of all ranks, or of a share of very many."""
         rows = readable(X)
-        if len(rows) > _MOST_SCORES:
-            rows = SomeRows(rows, _MOST_SCORES)
-        return self._checkpoint.scores(rows, self._inference_device())
+        (n_samples,) = team.totals(len(rows))
+        if n_samples > _MOST_SCORES:
+            rows = SomeRows(rows, math.ceil(len(rows) * _MOST_SCORES / n_samples))
+        return team.joined(self._checkpoint.scores(rows, self._inference_device()))
 
     def _map_encoder(self, X, function, for_every_unit=False):
         X = self._check_rows(X)
@@ -792,7 +831,13 @@ class ContractiveAutoencoder(
         return state
 
     def __setstate__(self, state):
-        state = {"allow_nan": False} | state  # which the first models did not have
+        # which the first models did not have
+        state = {
+            "allow_nan": False,
+            "distributed": False,
+            "checkpoint_folder": None,
+            "checkpoint_every": 10,
+        } | state
         if "_checkpoint" in state:
             checkpoint = Checkpoint.from_state(state["_checkpoint"])
             state = state | {"_checkpoint": checkpoint}

@@ -1,10 +1,12 @@
 """From a table and parameters to a checkpoint: a whole fit, or one pass more."""
 
+import copy
 import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_random_state
 
 from skcae._checks import resolve_device
@@ -14,8 +16,10 @@ from skcae._core.checkpoint import Checkpoint
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
 from skcae._core.objective import Objective
+from skcae._core.ranks import ALONE
 from skcae._core.training import Trainer, TrainingDivergedError
-from skcae._table import observed_means, readable
+from skcae._resume import Saver
+from skcae._table import observed_means, observed_totals, readable
 
 _CPU = torch.device("cpu")
 # Rows that the initial biases are computed from.
@@ -62,7 +66,7 @@ class Fitted(NamedTuple):
 
 
 @threads.one()
-def fit(X, parameters, warm=None, watchers=(), *, seed=None):
+def fit(X, parameters, warm=None, watchers=(), *, seed=None, ranks=ALONE):
     """Train for up to ``max_iter`` epochs, with a new optimiser.
 
     Parameters
@@ -76,7 +80,10 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
     watchers : sequence of Watcher
         Their snapshots are :class:`Fitted`.
     seed : int, optional
-        In place of ``random_state``.
+        In place of ``random_state``. Nothing is then saved on the way.
+    ranks : Alone
+        The processes that train together, each with rows of its own. All are left the
+        same.
 
     Returns
     -------
@@ -85,47 +92,59 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
     Raises
     ------
     ValueError
-        If ``warm`` is of another network than the parameters describe, or the device
-        does not exist.
+        If ``warm`` is of another network than the parameters describe, the device
+        does not exist, or a saved state cannot be gone on from.
     TrainingDivergedError
     """
+    saves = seed is None and parameters.checkpoint_folder is not None
     if seed is None:
-        seed = _draw_seed(parameters.random_state)
+        seed = _draw_seed(parameters.random_state, ranks)
     generator = torch.Generator("cpu").manual_seed(seed)
-    means, observed_share = observed_means(X)
+    means, observed_share = _column_means(X, ranks)
     X = readable(X)
-    baseline_loss, varies = _baseline_loss(X, means, parameters)
+    baseline_loss, varies = _baseline_loss(X, means, parameters, ranks)
     if warm is None:
         shift = _shift(means, X.dtype, parameters)
-        network = _new_network(X, means, shift, parameters, generator)
+        network = _new_network(X, means, shift, parameters, generator, ranks)
     else:
         shift = warm.shift
         network = _same_network(warm, parameters, X.shape[1])
     noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
     session = _Session(parameters, network, shift, means, observed_share, noise_std)
     training, validation = _split(X, session, generator)
+    epochs = warm.epochs if warm else 0
     trainer = session.trainer(
-        len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
+        training, baseline_loss, generator, epochs=epochs, ranks=ranks
     )
 
     def fitted(converged=False):
         return session.fitted(trainer, generator, converged, varies)
 
+    state, watchers = None, list(watchers)
+    if saves:
+        n_samples = ranks.totals(len(X))
+        beginning = [np.array([seed, *n_samples, baseline_loss]), means]
+        if warm is not None:
+            beginning.append(warm.weights)
+        saver = Saver(parameters, beginning, trainer, ranks)
+        state = saver.load()
+        watchers.append(saver)
     for watcher in watchers:
         watcher.start(fitted)
-    reason = trainer.run(training, validation, watchers)
+    reason = trainer.run(training, validation, watchers, state)
     for watcher in watchers:
         watcher.finish(reason)
+    _share(generator, ranks)
     return fitted(reason == "converged")
 
 
 @threads.one()
-def update(X, parameters, checkpoint=None):
+def update(X, parameters, checkpoint=None, *, ranks=ALONE):
     """Train for one pass over the rows, from where the checkpoint was taken.
 
     Parameters
     ----------
-    X, parameters
+    X, parameters, ranks
         As in :func:`fit`.
     checkpoint : Checkpoint, optional
         None for a new network.
@@ -140,13 +159,13 @@ def update(X, parameters, checkpoint=None):
         As in :func:`fit`.
     """
     generator = torch.Generator("cpu")
-    means, observed_share = observed_means(X)
+    means, observed_share = _column_means(X, ranks)
     X = readable(X)
-    baseline_loss, varies = _baseline_loss(X, means, parameters)
+    baseline_loss, varies = _baseline_loss(X, means, parameters, ranks)
     if checkpoint is None:
-        generator.manual_seed(_draw_seed(parameters.random_state))
+        generator.manual_seed(_draw_seed(parameters.random_state, ranks))
         shift = _shift(means, X.dtype, parameters)
-        network = _new_network(X, means, shift, parameters, generator)
+        network = _new_network(X, means, shift, parameters, generator, ranks)
         progress = {}
     else:
         generator.set_state(torch.from_numpy(checkpoint.generator.copy()))
@@ -160,8 +179,10 @@ def update(X, parameters, checkpoint=None):
         }
     noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
     session = _Session(parameters, network, shift, means, observed_share, noise_std)
-    trainer = session.trainer(len(X), baseline_loss, generator, **progress)
-    trainer.run_once(Rows(X, shift, session.device))
+    rows = Rows(X, shift, session.device)
+    trainer = session.trainer(rows, baseline_loss, generator, **progress, ranks=ranks)
+    trainer.run_once(rows)
+    _share(generator, ranks)
     return session.fitted(trainer, generator, False, varies)
 
 
@@ -193,17 +214,20 @@ class _Session:
             observed_share=observed_share,
         )
 
-    def trainer(self, n_samples, baseline_loss, generator, **progress):
+    def trainer(self, rows, baseline_loss, generator, *, ranks, **progress):
         batch_size = self.parameters.batch_size
         if batch_size == "auto":
-            batch_size = min(256, max(16, n_samples // 16))
-        batch_size = min(int(batch_size), n_samples)
+            (n_samples,) = ranks.totals(len(rows))
+            of_all = min(256, max(16, int(n_samples) // 16))
+            batch_size = max(1, of_all // ranks.size)
+        batch_size = min(int(batch_size), ranks.largest(len(rows)))
         return Trainer(
             self._objective,
             self.parameters,
             batch_size,
             baseline_loss,
             generator,
+            ranks=ranks,
             **progress,
         )
 
@@ -227,13 +251,13 @@ class _Session:
         return Fitted(checkpoint, history, self.penalty_method, converged, varies)
 
 
-def unseen_scores(X, parameters):
+def unseen_scores(X, parameters, ranks=ALONE):
     """Scores of a third of a small table, by a network trained on the others.
 
     Parameters
     ----------
-    X, parameters
-        As in :func:`fit`.
+    X, parameters, ranks
+        As in :func:`fit`. Each rank trains on the rows of all.
 
     Returns
     -------
@@ -241,9 +265,14 @@ def unseen_scores(X, parameters):
         None if the table is not small, if this network's training diverges, or if a
         column has no value among the rows it would train on.
     """
-    n_samples = X.shape[0]
+    n_samples = int(*ranks.totals(X.shape[0]))
     if n_samples not in _SMALL_TABLE:
         return None
+    if ranks.size > 1:
+        X = ranks.joined(X.toarray() if sparse.issparse(X) else X)
+        parameters = copy.copy(parameters)
+        if parameters.batch_size != "auto":
+            parameters.batch_size *= ranks.size
     order = np.random.RandomState(0).permutation(n_samples)
     unseen, trained = (X[part] for part in np.split(order, [n_samples // 3]))
     if np.isnan(observed_means(trained)[0]).any():
@@ -255,14 +284,39 @@ def unseen_scores(X, parameters):
     return checkpoint.scores(readable(unseen), inference_device(parameters.device))
 
 
-def _draw_seed(random_state):
-    """Draw an int from what ``random_state`` stands for.
+def _draw_seed(random_state, ranks=ALONE):
+    """Draw an int from what ``random_state`` stands for, on the first rank.
 
     None draws from the system, not from numpy's global state.
     """
     if random_state is None:
         random_state = np.random.RandomState()
-    return check_random_state(random_state).randint(2**31)
+    seed = torch.tensor(check_random_state(random_state).randint(2**31), device="cpu")
+    ranks.copy_first(seed)
+    return int(seed)
+
+
+def _share(generator, ranks):
+    """Let the generator go on as the first rank's does."""
+    state = generator.get_state()
+    ranks.copy_first(state)
+    generator.set_state(state)
+
+
+def _column_means(X, ranks):
+    """Means over the observed cells of all ranks, and their share."""
+    if ranks.size == 1:
+        return observed_means(X)
+    most, fewest = ranks.largest(X.shape[1]), -ranks.largest(-X.shape[1])
+    if most != fewest:
+        raise ValueError(
+            f"X has {most} columns on some ranks and {fewest} on others of the process "
+            "group: give all the same columns."
+        )
+    totals, counts = np.split(np.array(ranks.totals(*np.ravel(observed_totals(X)))), 2)
+    (n_samples,) = ranks.totals(X.shape[0])
+    with np.errstate(invalid="ignore"):
+        return totals / counts, float(counts.sum() / (n_samples * len(counts)))
 
 
 def _architecture(parameters, n_features):
@@ -287,11 +341,15 @@ def _architecture(parameters, n_features):
     return sizes, activations, bool(parameters.tied_weights)
 
 
-def _new_network(X, means, shift, parameters, generator):
+def _new_network(X, means, shift, parameters, generator, ranks):
     network = Network(*_architecture(parameters, X.shape[1]))
-    rows = Rows(X, shift, _CPU).sample(_SAMPLE_ROWS, generator)
-    baseline = _shifted(means, shift)
+    rows = Rows(X, shift, _CPU).sample(_SAMPLE_ROWS, generator, ranks)
+    rows, baseline = (
+        torch.from_numpy(ranks.joined(rows.numpy())),
+        _shifted(means, shift),
+    )
     network.initialise(generator, torch.where(rows.isnan(), baseline, rows), baseline)
+    ranks.copy_first(network.parameters)
     return network
 
 
@@ -319,7 +377,7 @@ def _same_network(checkpoint, parameters, n_features):
     return checkpoint.network()
 
 
-def _baseline_loss(X, means, parameters):
+def _baseline_loss(X, means, parameters, ranks):
     """Loss per observed cell that training counts in, and whether the columns vary.
 
     It is the loss of the column means, or the mean square of a table that does not
@@ -336,7 +394,7 @@ def _baseline_loss(X, means, parameters):
         # a row without any value has none here
         return torch.stack([of_rows.nansum(), of_rows.isnan().logical_not().sum()])
 
-    total, n_rows = sum_blocks(losses, X, X.shape[1], _CPU)
+    total, n_rows = ranks.totals(*sum_blocks(losses, X, X.shape[1], _CPU))
     means_loss = float(total / n_rows)
     mean_square = float(np.mean(means**2))
     varies = means_loss > loss.negligible(mean_square)

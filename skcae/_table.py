@@ -97,15 +97,32 @@ def observed_means(table):
         means = table.mean(axis=0, dtype=np.float64)
         if not np.isnan(means).any():
             return means, 1.0
+    totals, counts = observed_totals(table)
+    with np.errstate(invalid="ignore"):
+        return totals / counts, float(counts.sum() / (table.shape[0] * len(counts)))
+
+
+def observed_totals(table):
+    """Sum and number of each column's observed cells.
+
+    Parameters
+    ----------
+    table : ndarray or CSR matrix of shape (n_samples, n_features)
+
+    Returns
+    -------
+    totals, counts : ndarray of shape (n_features,), float64
+    """
     totals, counts = np.zeros((2, table.shape[1]))
     for block in _dense_blocks(table):
         is_missing = np.isnan(block)
         block[is_missing] = 0
-        block[0] += totals  # so that rows are added one by one, as numpy adds a table's
+        block[:1] += (
+            totals  # so that rows are added one by one, as numpy adds a table's
+        )
         totals = block.sum(axis=0)
         counts += len(block) - is_missing.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return totals / counts, float(counts.sum() / (table.shape[0] * len(counts)))
+    return totals, counts
 
 
 def column_ranges(table):
@@ -121,8 +138,8 @@ def column_ranges(table):
     """
     lowest = highest = np.full(table.shape[1], np.nan, dtype=table.dtype)
     for part in [table] if isinstance(table, np.ndarray) else _dense_blocks(table):
-        lowest = np.fmin(lowest, np.fmin.reduce(part))
-        highest = np.fmax(highest, np.fmax.reduce(part))
+        lowest = np.fmin(lowest, np.fmin.reduce(part, initial=np.nan))
+        highest = np.fmax(highest, np.fmax.reduce(part, initial=np.nan))
     return lowest, highest
 
 

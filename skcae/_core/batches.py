@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from skcae._core import threads
+from skcae._core.ranks import ALONE
 
 # Elements that one block, gathered or converted, may hold.
 _BLOCK_ELEMENTS = 2**17
@@ -36,7 +37,7 @@ def run_length(table):
 
 
 def split(table, fraction, generator):
-    """Draw a share of the rows of a table, at least one, and not all.
+    """Draw a share of the rows of a table, at least one, and not all of several.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def split(table, fraction, generator):
         First rows of runs, ascending: what :class:`Rows` takes.
     """
     starts = torch.arange(0, len(table), run_length(table), device="cpu")
-    n_drawn = min(max(1, round(fraction * len(starts))), len(starts) - 1)
+    n_drawn = min(max(1, round(fraction * len(starts))), max(0, len(starts) - 1))
     order = torch.randperm(len(starts), generator=generator, device="cpu")
     drawn, others = order[:n_drawn].sort().values, order[n_drawn:].sort().values
     return starts[drawn].numpy(), starts[others].numpy()
@@ -83,6 +84,8 @@ class Rows:
     def __len__(self):
         if self._starts is None:
             return len(self._X)
+        if len(self._starts) == 0:
+            return 0
         end = len(self._starts) * self._run_length
         return end - max(0, self._starts[-1] + self._run_length - len(self._X))
 
@@ -99,21 +102,24 @@ class Rows:
         rows = torch.from_numpy(rows.astype(np.float32, copy=False))
         return rows.to(self._device)
 
-    def sample(self, n_rows, generator):
-        """Some of the rows at random, as a float32 tensor.
+    def sample(self, n_rows, generator, ranks=ALONE):
+        """Some of the rows of all ranks at random: those that are here, as a tensor.
 
         Parameters
         ----------
         n_rows : int
-            At most. Of very many rows, one may come twice.
+            At most, of all ranks. Of very many rows, one may come twice.
         generator : torch.Generator
+            Equal on all ranks, which it stays.
+        ranks : Alone
         """
-        n = len(self)
-        if n <= _GROUP_ROWS:
-            order = torch.randperm(n, generator=generator, device="cpu")[:n_rows]
+        start, total = ranks.place(len(self))
+        if total <= _GROUP_ROWS:
+            order = torch.randperm(total, generator=generator, device="cpu")[:n_rows]
         else:
-            order = torch.randint(n, (n_rows,), generator=generator, device="cpu")
-        return self.take(order)
+            order = torch.randint(total, (n_rows,), generator=generator, device="cpu")
+        order = order - start
+        return self.take(order[(order >= 0) & (order < len(self))])
 
     def shuffled(self, batch_size, generator):
         """Yield every row once, in random order, in batches."""
@@ -164,6 +170,8 @@ class Rows:
 def blocks(X, elements_per_row, device):
     """Yield the slice and the float64 tensor of consecutive blocks of a table.
 
+    A table without rows has one block.
+
     Parameters
     ----------
     X : table of shape (n_samples, n_columns)
@@ -172,7 +180,7 @@ def blocks(X, elements_per_row, device):
     device : torch.device
     """
     length = max(1, _BLOCK_ELEMENTS // elements_per_row)
-    for start in range(0, len(X), length):
+    for start in range(0, max(1, len(X)), length):
         part = slice(start, start + length)
         # always a copy: torch refuses read-only memory and negative strides
         block = np.array(X[part], dtype=np.float64, order="C")

@@ -21,6 +21,25 @@ class Noise:
         self._generator = torch.Generator(device).manual_seed(seed)
         self._signs = torch.empty(0, dtype=torch.float32, device=device)
         self._n_used = 0
+        self._before_signs = self._generator.get_state()
+
+    @property
+    def state(self):
+        """Where the stream is: a dict of tensors, on the CPU."""
+        signs = torch.tensor([len(self._signs), self._n_used], device="cpu")
+        return {
+            "noise": self._generator.get_state(),
+            "before_signs": self._before_signs,
+            "signs": signs,
+        }
+
+    def restore(self, state):
+        """Go on from a state."""
+        n_signs, self._n_used = state["signs"].tolist()
+        if n_signs:
+            self._generator.set_state(state["before_signs"])
+            self._signs = self._draw(n_signs, self._signs)
+        self._generator.set_state(state["noise"])
 
     def added_to(self, rows, std):
         """Copy of the rows with Gaussian noise."""
@@ -42,6 +61,7 @@ class Noise:
         return self._signs[start:end].view(tensor.shape)
 
     def _draw(self, n_signs, like):
+        self._before_signs = self._generator.get_state()
         bytes_ = torch.randint(
             256,
             (-(-n_signs // 8),),

@@ -5,12 +5,15 @@ undone and tried again with a smaller learning rate. Nothing inside an epoch
 waits for the device.
 """
 
+import itertools
 import math
 
+import numpy as np
 import torch
 
 from skcae._core.noise import Noise
 from skcae._core.optimizer import Adam
+from skcae._core.ranks import ALONE
 from skcae._core.threads import StepThreads
 
 # A term explodes when it exceeds its factor times where it started and times the loss
@@ -107,6 +110,8 @@ class Trainer:
         What :attr:`optimizer` was after these.
     rate_factor : float
         What :attr:`rate_factor` was after these.
+    ranks : Alone
+        The processes that train this network together.
 
     Attributes
     ----------
@@ -129,6 +134,7 @@ class Trainer:
         epochs=0,
         optimizer=None,
         rate_factor=1.0,
+        ranks=ALONE,
     ):
         self.objective = objective
         self.parameters = parameters
@@ -137,13 +143,15 @@ class Trainer:
         self.history = {name: [] for name in HISTORY}
         self.epochs = epochs
         self.rate_factor = rate_factor
+        self.ranks = ranks
         self._generator = generator
         self._weights = objective.network.parameters
         self._gradient = torch.zeros_like(self._weights)
         self._grads = objective.network.views(self._gradient)
-        self._noise_seed = _draw_seed(generator)
+        self._noise_seed = _draw_seed(generator) + ranks.rank
         self._noise = Noise(self._noise_seed, self._weights.device)
         self._adam = Adam(self._weights, self._gradient, optimizer)
+        self._best, self._best_weights, self._waited = math.inf, None, 0
         widest = max(math.prod(shape) for shape in objective.network.shapes)
         self._threads = StepThreads(batch_size * widest)
 
@@ -152,9 +160,52 @@ class Trainer:
         """Adam's state, as arrays."""
         return self._adam.state
 
+    @property
+    def state(self):
+        """All that epochs change, as a dict of arrays: :meth:`run` goes on from it.
+
+        Entries of the random streams have a row for each rank.
+        """
+        streams = {"generator": self._generator.get_state()} | self._noise.state
+        best = self._weights[:0] if self._best_weights is None else self._best_weights
+        return {
+            **{f"history_{name}": np.array(self.history[name]) for name in HISTORY},
+            **{f"adam_{name}": value for name, value in self.optimizer.items()},
+            **{
+                name: self.ranks.joined(stream.numpy()[None])
+                for name, stream in streams.items()
+            },
+            "weights": self._weights.cpu().numpy().copy(),
+            "best_weights": best.cpu().numpy().copy(),
+            "best": np.array(self._best),
+            "waited": np.array(self._waited),
+            "epochs": np.array(self.epochs),
+            "rate_factor": np.array(self.rate_factor),
+        }
+
+    def _restore(self, state):
+        def tensor(name):
+            return torch.from_numpy(state[name])
+
+        self.history = {name: state[f"history_{name}"].tolist() for name in HISTORY}
+        self._adam.restore({name: tensor(f"adam_{name}") for name in self.optimizer})
+
+        def stream(name):
+            # torch crashes on states that begin within another tensor
+            return tensor(name)[self.ranks.rank].clone()
+
+        self._noise.restore({name: stream(name) for name in self._noise.state})
+        self._generator.set_state(stream("generator"))
+        self._weights.copy_(tensor("weights"))
+        if len(state["best_weights"]):
+            self._best_weights = tensor("best_weights").to(self._weights)
+        self._best, self._waited = float(state["best"]), int(state["waited"])
+        self.epochs = int(state["epochs"])
+        self.rate_factor = float(state["rate_factor"])
+
     # without autograd's bookkeeping, small operations are a tenth faster
     @torch.inference_mode()
-    def run(self, rows, validation, watchers=()):
+    def run(self, rows, validation, watchers=(), state=None):
         """Train for at most ``max_iter`` epochs.
 
         Parameters
@@ -165,6 +216,8 @@ class Trainer:
             were best on it come back.
         watchers : sequence of Watcher
             Told of every epoch; any of them may stop.
+        state : dict of ndarray, optional
+            What :attr:`state` was in a run that began like this one.
 
         Returns
         -------
@@ -173,46 +226,55 @@ class Trainer:
             neither.
         """
         with self._threads.restored():
-            return self._run(rows, validation, watchers)
+            return self._run(rows, validation, watchers, state)
 
-    def _run(self, rows, validation, watchers):
+    def _run(self, rows, validation, watchers, state):
         parameters = self.parameters
         # a short fit must still see the λ that it was asked for
         warmup = min(parameters.lam_warmup, parameters.max_iter // 2)
         self._measure_start(rows)
+        if state is not None:
+            self._restore(state)
         ceiling = max(self.baseline_loss, self._start["reconstruction"])
-        best, best_weights, waited, previous = math.inf, None, 0, 0.0
-        reason = "max_iter"
-        watched = self.history["loss" if validation is None else "validation_loss"]
-        for _ in range(parameters.max_iter):
+        reason = self._reason_to_end()
+        while reason is None:
             for watcher in watchers:
                 watcher.begin_epoch()
+            previous = self.history["reconstruction"][-1:] or [0.0]
             self._safe_epoch(rows, validation, warmup)
             error = self.history["reconstruction"][-1]
-            if error > max(ceiling, previous):
+            if error > max(ceiling, *previous):
                 # worse than a constant, and not on its way back: it has begun to bounce
                 self.rate_factor *= 0.5
-            previous = error
-            if self.history["lam"][-1] >= float(parameters.lam):
-                loss = watched[-1]
-                improved = loss < best - parameters.tol * self.baseline_loss
-                waited = 0 if improved else waited + 1
-                if loss < best:
-                    best = loss
-                    if validation is not None:
-                        best_weights = self._weights.clone()
-            self.history["n_iter_no_change"].append(waited)
+            self._compare(validation)
             # a list: all are told, even if the first stops
             stops = [watcher.end_epoch(self.history) for watcher in watchers]
-            if waited >= parameters.n_iter_no_change:
-                reason = "converged"
-                break
-            if any(stops):
+            reason = self._reason_to_end()
+            if reason != "converged" and any(stops):
                 reason = "callback"
-                break
-        if best_weights is not None:
-            self._weights.copy_(best_weights)
+        if self._best_weights is not None:
+            self._weights.copy_(self._best_weights)
         return reason
+
+    def _compare(self, validation):
+        """Compare the last epoch with the best one so far."""
+        if self.history["lam"][-1] >= float(self.parameters.lam):
+            watched = "loss" if validation is None else "validation_loss"
+            loss = self.history[watched][-1]
+            least = self.parameters.tol * self.baseline_loss
+            self._waited = 0 if loss < self._best - least else self._waited + 1
+            if loss < self._best:
+                self._best = loss
+                if validation is not None:
+                    self._best_weights = self._weights.clone()
+        self.history["n_iter_no_change"].append(self._waited)
+
+    def _reason_to_end(self):
+        if self._waited >= self.parameters.n_iter_no_change:
+            return "converged"
+        if len(self.history["loss"]) >= self.parameters.max_iter:
+            return "max_iter"
+        return None
 
     @torch.inference_mode()
     def run_once(self, rows):
@@ -223,7 +285,7 @@ class Trainer:
         self.history["n_iter_no_change"].append(0)
 
     def _measure_start(self, rows):
-        self._sample = rows.sample(_SAMPLE_ROWS, self._generator)
+        self._sample = rows.sample(_SAMPLE_ROWS, self._generator, self.ranks)
         self._start = self._measure()
 
     def _measure(self):
@@ -231,18 +293,16 @@ class Trainer:
         # a stream of its own: what is only looked at must not change training
         noise = Noise(self._noise_seed, self._sample.device)
         rows = self._sample
-        error, penalty = self.objective.terms(rows, noise)
-        return {
-            "reconstruction": float(error) / rows.numel(),
-            "penalty": float(penalty) / rows.numel(),
-        }
+        terms = self.objective.terms(rows, noise) if len(rows) else (0, 0)
+        error, penalty, n_cells = self.ranks.totals(*terms, rows.numel())
+        return {"reconstruction": error / n_cells, "penalty": penalty / n_cells}
 
     def _safe_epoch(self, rows, validation, warmup):
         ramp = min(1.0, self.epochs / warmup) if warmup else 1.0
         lam = float(self.parameters.lam) * ramp
         weights, adam = self._weights.clone(), self._adam.snapshot()
         for _ in range(_RETRIES + 1):
-            record = self._epoch(rows, lam)
+            record = self._agreed(self._epoch(rows, lam))
             # the losses of an epoch are those before its steps: the last step's
             # harm shows on the sample only
             after = self._measure()
@@ -276,13 +336,20 @@ class Trainer:
         on_cpu = gradient.device.type == "cpu"
         kept = torch.Tensor.item if on_cpu else torch.Tensor.detach
         self._threads.pause()
-        for batch in rows.shuffled(self.batch_size, self._generator):
+        for batch in self._batches(rows):
             self._threads.step()
-            n_cells += batch.numel()
             gradient.zero_()
-            error, penalty = self.objective.gradient(
-                batch, lam, self._noise, *self._grads, 1 / self.baseline_loss
+            if len(batch):
+                error, penalty = self.objective.gradient(
+                    batch, lam, self._noise, *self._grads, 1 / self.baseline_loss
+                )
+            else:
+                error = gradient.new_zeros(())
+                penalty = error if lam > 0 else None
+            error, penalty, n_rows = self.ranks.mean_gradient(
+                gradient, error, penalty, len(batch)
             )
+            n_cells += n_rows * batch.shape[1]
             norm = torch.linalg.vector_norm(gradient)
             if parameters.max_grad_norm is not None:
                 gradient.mul_(torch.div(limit, norm).clamp_(max=1))
@@ -318,6 +385,24 @@ class Trainer:
             "learning_rate": rate,
         }
 
+    def _agreed(self, record):
+        """Let all ranks go on from the first one's weights, and tell its record."""
+        # norms may differ in the last bit where ranks have other processors
+        if self.ranks.size > 1:
+            adam = self._adam.snapshot()
+            values = torch.tensor([*record.values()], dtype=torch.float64, device="cpu")
+            self.ranks.copy_first(self._weights, *adam.values(), values)
+            self._adam.restore(adam)
+            record = dict(zip(record, values.tolist(), strict=True))
+        return record
+
+    def _batches(self, rows):
+        """Shuffled batches, as many on each rank: the last may be empty."""
+        n_batches = self.ranks.largest(-(-len(rows) // self.batch_size))
+        batches = rows.shuffled(self.batch_size, self._generator)
+        empty = itertools.repeat(self._sample[:0])
+        return itertools.islice(itertools.chain(batches, empty), n_batches)
+
     def _loss(self, rows):
         """The objective at full λ, with the same probes and noise every time."""
         noise = Noise(self._noise_seed, self._weights.device)
@@ -326,6 +411,7 @@ class Trainer:
             error, penalty = self.objective.terms(batch, noise)
             total += float(error) + self.parameters.lam * float(penalty)
             n_cells += batch.numel()
+        total, n_cells = self.ranks.totals(total, n_cells)
         return total / n_cells
 
     def _exploded(self, terms, lam):
