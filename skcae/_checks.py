@@ -148,6 +148,7 @@ _RULES = {
     "warm_start": _BOOL,
     "allow_nan": _BOOL,
     "distributed": _BOOL,
+    "score_dtype": _one_of("float64", "float32"),
     "checkpoint_folder": (
         lambda value: value is None or isinstance(value, str | os.PathLike),
         "a path, or None for no checkpoints",

@@ -509,3 +509,23 @@ def test_small_tables_have_thresholds_for_new_rows(seed):
     assert np.mean(model.predict(X[y == 0]) == -1) > 0.4
     again = model[-1].offset_
     assert model.fit(benign[:150])[-1].offset_ == again
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_scores_in_single_precision(rng, loss):
+    X = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 10))
+    X[::9, 3] = np.nan
+    parameters = {"max_iter": 20, "allow_nan": True, "random_state": 0}
+    if loss == "log_loss":
+        X = 1 / (1 + np.exp(-X))
+        parameters |= {"loss": loss, "output_activation": "sigmoid"}
+    else:
+        X += 1e5  # no more than seven digits are left of it in float32
+    model = ContractiveAutoencoder(4, **parameters).fit(X)
+    double = model.score_samples(X)
+    single = model.set_params(score_dtype="float32").score_samples(X)
+    assert single.dtype == np.float64
+    assert not np.array_equal(single, double)
+    np.testing.assert_allclose(single, double, rtol=1e-5, atol=1e-6)
+    assert np.mean(model.predict(X) == np.sign(double - model.offset_)) > 0.99
+    assert model.score_samples(1e30 * np.ones((1, 10)) if loss[0] == "s" else X)[0] < 0

@@ -134,7 +134,7 @@ class Checkpoint:
         """Rows with the means in place of missing cells, which are nan."""
         if not rows.sum().isnan():  # sooner known than of each cell
             return rows
-        means = torch.from_numpy(self.means.copy()).to(rows.device)
+        means = torch.from_numpy(self.means.copy()).to(rows)
         return torch.where(rows.isnan(), means, rows)
 
     def encode(self, network, rows):
@@ -156,15 +156,32 @@ class Checkpoint:
             losses.masked_fill_(is_missing, math.nan)
         return losses
 
-    def scores(self, X, device):
-        """Minus the mean loss of each row's observed cells, shape (n_samples,)."""
+    def scores(self, X, device, dtype=torch.float64):
+        """Minus the mean loss of each row's observed cells, shape (n_samples,).
 
-        def row_losses(network, rows):
-            losses = self.cell_losses(network, rows)
-            means = losses.mean(1)
-            return losses.nanmean(1) if means.isnan().any() else means
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features)
+        device : torch.device
+        dtype : torch.dtype
+            What the network computes in.
+        """
+        if dtype == torch.float64:
+            return -self.map(self._row_losses, X, device)
+        # rows lose their offset before float32 rounds them; losses do not see it
+        shift = torch.from_numpy(self.shift.copy()).to(device)
+        centred = replace(self, shift=0 * self.shift, means=self.means - self.shift)
+        network = self.network().to(device, dtype)
+
+        def row_losses(_, rows):
+            return centred._row_losses(network, rows.sub_(shift).to(dtype))
 
         return -self.map(row_losses, X, device)
+
+    def _row_losses(self, network, rows):
+        losses = self.cell_losses(network, rows)
+        means = losses.mean(1)
+        return losses.nanmean(1) if means.isnan().any() else means
 
     def to_state(self):
         """A dict of arrays and plain Python that says its format."""

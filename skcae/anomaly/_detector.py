@@ -213,6 +213,11 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
                 f"{type(self.estimator).__name__}. Put other steps before the "
                 "AnomalyDetector, in a Pipeline."
             )
+        if self.estimator is not None and self.estimator.distributed:
+            raise ValueError(
+                "estimator must have distributed=False: every rank would keep other "
+                "rows. Fit the detector on some of the rows, on one process."
+            )
         _checks.check_count("n_neighbors", self.n_neighbors)
         _checks.check_count("max_samples", self.max_samples, low=2)
         _checks.check_parameter("trim_fraction", self.trim_fraction)
