@@ -108,10 +108,11 @@ class PackagedCae:
     Its five epochs are too few for a table: they are 100 here.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed, sizes=(256, 32), epochs=100):
         import autoencoders  # noqa: F401  (missing packages are found out here)
 
-        self._seed = seed
+        self._seed, self._epochs = seed, epochs
+        *self._hidden, self._code = sizes
 
     def fit(self, X):
         """Train; the rows it would choose an epoch by are a tenth of the training's."""
@@ -122,16 +123,18 @@ class PackagedCae:
 
         torch.manual_seed(self._seed)
         self._model = ContractiveAutoencoderModel(
-            ContractiveAutoencoderConfig(latent_dim=32),
+            ContractiveAutoencoderConfig(latent_dim=self._code),
             sample_spec=TensorSpec((X.shape[1],)),
             encoder="mlp",
-            encoder_config={"hidden_dims": [256]},
+            encoder_config={"hidden_dims": self._hidden},
         )
         rows = torch.from_numpy(np.float32(X))
         train = DataLoader(rows, batch_size=256, shuffle=True)
         few = DataLoader(rows[: max(1, len(rows) // 10)], batch_size=256)
         with tempfile.TemporaryDirectory() as folder:
-            settings = TrainingConfig(folder, epochs=100, device="cpu", seed=self._seed)
+            settings = TrainingConfig(
+                folder, epochs=self._epochs, device="cpu", seed=self._seed
+            )
             AETrainer(self._model, settings, display=_Silent()).fit(
                 DatasetLoaders(train, few, few)
             )

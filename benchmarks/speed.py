@@ -13,7 +13,7 @@ with more pairs.
     python -m benchmarks.speed --out F         the raw times as JSON, too
     python -m benchmarks.speed --device cuda   only the tutorials' loop, on a GPU
 
-PyOD is measured where it is installed.
+PyOD and autoencoders are measured where they are installed.
 """
 
 import pickle
@@ -33,6 +33,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from benchmarks._detectors import PackagedCae
 from benchmarks._report import conclude, interleaved, parser, ratios, setting, table
 from benchmarks._rivals import (
     AutogradExact,
@@ -42,7 +43,7 @@ from benchmarks._rivals import (
     pyod_autoencoder,
 )
 from skcae import ContractiveAutoencoder
-from skcae.anomaly import AnomalyDetector
+from skcae.anomaly import AnomalyDetector, explain
 
 SMALL, MEDIUM = (30, 64, 8), (100, 128, 16)
 ONE_LAYER, DEEP = (30, 64), (784, 256, 128, 64)
@@ -98,6 +99,19 @@ def against_pyod(n, sizes, epochs, bar, batch_size):
     return Contest(name, bar, fit, rival_fit, epochs, rival_epochs, most_pairs=3)
 
 
+def against_packaged_cae(n, sizes, epochs, rival_epochs, bar):
+    """Fit against the CAE of the package autoencoders, which loops over code units."""
+    try:
+        rival = PackagedCae(0, sizes[1:], rival_epochs)
+    except ImportError:
+        return None
+    X = table(n, sizes[0])
+    ours = contractive(sizes[1:], epochs, activation="relu")
+    name = f"epoch, {name_of(sizes)} / the CAE of autoencoders"
+    fit, rival_fit = partial(ours.fit, X), partial(rival.fit, X)
+    return Contest(name, bar, fit, rival_fit, epochs, rival_epochs, most_pairs=3)
+
+
 def against_loop(sizes, epochs, loop_steps, bar, device):
     """A step against the tutorials' loop, which runs fewer."""
     batch_size, n_batches = (256, 50) if sizes == SMALL else (128, 10)
@@ -141,12 +155,12 @@ def against_autograd(n, sizes, epochs, bar):
     return Contest(name, bar, partial(ours.fit, X), partial(rival.fit, X, 256, n_steps))
 
 
-def score_against_predict(n, dtype, bar):
+def score_against_predict(n, dtype, bar, score_dtype="float64"):
     """Scores of many rows against the regressor's predictions for them."""
     X = table(n, 30, dtype)
-    ours = contractive(SMALL[1:], 1).fit(X[:2000])
+    ours = contractive(SMALL[1:], 1, score_dtype=score_dtype).fit(X[:2000])
     rival = mlp_regressor(SMALL[1:], 1).fit(X[:2000], X[:2000])
-    name = f"score_samples, {dtype.__name__} / MLPRegressor.predict"
+    name = f"score_samples, {dtype.__name__} in {score_dtype} / MLPRegressor.predict"
     return Contest(name, bar, partial(ours.score_samples, X), partial(rival.predict, X))
 
 
@@ -243,10 +257,20 @@ def pickle_size():
     return len(pickle.dumps(detector)) / 1e6
 
 
+def explanation():
+    """Seconds to explain 200 rows of 784 columns."""
+    X = table(1200, 784)
+    model = contractive((256, 32), 1).fit(X[200:])
+    start = time.perf_counter()
+    explain(model, X[:200], X[200:])
+    return time.perf_counter() - start
+
+
 # Figures that no rival has: what measures them, and their bars.
 ALONE = {
     "memory of fit, 1,000,000 x 50 float32, MiB": (extra_memory, 57),
     "detector, 100,000 x 30 scored, without searches, CPU s": (beyond_neighbours, 2),
+    "explain, 200 x 784, s": (explanation, 10),
     "detector, pickle after 50,000 x 40, MB": (pickle_size, 5),
 }
 
@@ -261,6 +285,8 @@ def contests(quick, device):
         yield against_mlp(20_000, ONE_LAYER, epochs, 0.7)
         for batch_size in (32, 256):  # its default, and ours
             yield against_pyod(20_000, SMALL, 2 * epochs, 1 / 15, batch_size)
+        yield against_packaged_cae(20_000, SMALL, epochs, 2, 1 / 8)
+        yield against_packaged_cae(2560, (784, 256, 64), epochs, 1, 1 / 20)
     yield against_loop(SMALL, 10, 50, 1 / 8, device)
     yield against_loop(DEEP, 10, 5, 1 / 18, device)
     yield against_loop((784, 1000), 3, 1, 1 / 300, device)
@@ -273,8 +299,10 @@ def contests(quick, device):
     yield against_no_penalty(5000, DEEP, max(2, epochs // 5), 1.9)
     yield against_autograd(5000, SMALL, epochs, 0.6)
     yield against_autograd(1280, DEEP, max(2, epochs // 5), 0.7)
-    for dtype, bar in ((np.float64, 1.2), (np.float32, 2)):
-        yield score_against_predict(50_000 if quick else 200_000, dtype, bar)
+    n = 50_000 if quick else 200_000
+    yield score_against_predict(n, np.float64, 1.2)
+    yield score_against_predict(n, np.float32, 2)
+    yield score_against_predict(n, np.float32, 1, score_dtype="float32")
     yield import_against_its_dependencies(1.05)
     yield two_jobs_against_one(1000 if quick else 60_000, 1 / 1.6)
 
