@@ -574,7 +574,8 @@ class ContractiveAutoencoder(
         """
         check_is_fitted(self)
         _checks.check_in_memory(X)
-        codes = check_array(X, dtype=_dtypes(X), input_name="X")
+        with _checks.reading():
+            codes = check_array(X, dtype=_dtypes(X), input_name="X")
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the codes of this "
@@ -735,7 +736,8 @@ class ContractiveAutoencoder(
         """
         check_is_fitted(self)
         if X is not None:
-            X = self._check_rows_to_score(X)
+            X = self._check_rows(X)
+            _checks.check_columns(X, self._checkpoint.loss, self._names())
         self._checkpoint = from_module(module, self._checkpoint)
         self._recent_scores = np.empty(0)
         if X is not None:
@@ -781,14 +783,15 @@ class ContractiveAutoencoder(
 
     def _validated(self, X, **keywords):
         _checks.check_in_memory(X)
-        return validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=_dtypes(X),
-            ensure_all_finite="allow-nan" if self.allow_nan else True,
-            **keywords,
-        )
+        with _checks.reading():
+            return validate_data(
+                self,
+                X,
+                accept_sparse="csr",
+                dtype=_dtypes(X),
+                ensure_all_finite="allow-nan" if self.allow_nan else True,
+                **keywords,
+            )
 
     def _check_rows_to_score(self, X):
         X = self._check_rows(X)

@@ -376,18 +376,18 @@ def case(kind, values):
 
 
 def snapshot(X):
-    """Something that is equal as long as a table holds the same, in the same type."""
+    """Something that stays equal as long as a table holds the same, in the same type."""
     if isinstance(X, np.ndarray):
-        return X.dtype.str, X.shape, X.tobytes() if X.dtype != object else repr(X)
+        return X.dtype.str, X.shape, repr(X.tolist())
     if sparse.issparse(X):
-        coo = X.tocoo()
-        return X.format, X.dtype, X.shape, repr(coo.data.tolist()), coo.coords_ if False else repr(coo.toarray().tolist())
-    if isinstance(X, pd.DataFrame | pd.Series):
-        return repr(X.axes), repr(getattr(X, "dtypes", None)), repr(X.to_dict("list") if isinstance(X, pd.DataFrame) else X.tolist())
+        return X.format, X.dtype, repr(X.toarray().tolist())
+    if isinstance(X, pd.DataFrame):
+        cells = X.to_numpy(dtype=object).tolist()
+        return repr(X.axes), X.dtypes.tolist(), repr(cells)
     if isinstance(X, torch.Tensor):
-        return X.dtype, repr(X.detach().to_dense().tolist())
-    if isinstance(X, pl.LazyFrame):
-        return X.explain()
-    if isinstance(X, pl.DataFrame | pl.Series):
-        return repr(X.dtype if isinstance(X, pl.Series) else X.schema), repr(X.to_dict(as_series=False) if isinstance(X, pl.DataFrame) else X.to_list())
+        return X.dtype, X.requires_grad, repr(X.detach().to_dense().tolist())
+    if isinstance(X, pl.DataFrame):
+        return repr(X.schema), repr(X.rows())
+    if isinstance(X, pa.Table):
+        return X.schema, repr(X.to_pylist())
     return repr(X)

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skcae._checks import check_choice
+from skcae._checks import check_choice, check_table
 from skcae._pipeline import column_of, last_step, names_of, take_rows, unwrapped
 from skcae._typing import Model, Table
 from skcae.anomaly import AnomalyDetector
@@ -138,6 +138,7 @@ def to_onnx(
     check_is_fitted(model)
     if sparse.issparse(X):
         raise ValueError("X must be dense, as an ONNX runtime reads it: X.toarray().")
+    check_table(X)
     names = names_of(X)
     inputs = _inputs(take_rows(X, np.arange(min(len(X), _N_CHECKED))), names, dtype)
     own_names = getattr(model, "feature_names_in_", None)
@@ -193,7 +194,8 @@ def _input(name, cells, dtype):
             "strings: convert them first. A table of both is to be a DataFrame."
         )
     numbers = pd.DataFrame(cells).to_numpy(np.float64, na_value=np.nan)
-    rounded = numbers.astype(dtype)
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(dtype)
     _check_loss(name, numbers, rounded)
     return Input(name, rounded, rounded.astype(np.float64), is_text=False)
 
