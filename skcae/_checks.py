@@ -350,8 +350,13 @@ def reading():
 def check_table(X):
     """Raise a TypeError if rows cannot be taken from X by their positions."""
     check_in_memory(X)
-    is_rows = isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) == 1
-    if len(getattr(X, "shape", "")) != 2 and not is_rows:
+    if isinstance(X, list | tuple):
+        is_table = len(X) > 0 and np.ndim(X[0]) == 1
+    else:
+        shape, is_sparse = getattr(X, "shape", None), getattr(X, "is_sparse", False)
+        # torch cannot take rows of its sparse tensors
+        is_table = isinstance(shape, tuple) and len(shape) == 2 and is_sparse is False
+    if not is_table:
         raise TypeError(
             "X must be a table: a DataFrame, an array or sparse matrix of two "
             f"dimensions, or a list of rows; got {type(X).__name__}."

@@ -554,7 +554,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            In the floating type of ``X``.
+            In the floating type of ``X``; inf or nan beyond the range of numbers.
         """
         X = self._check_rows(X)
         return self._map(X, self._checkpoint.encode, dtype=X.dtype)
@@ -570,7 +570,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the floating type of ``X``.
+            In the floating type of ``X``; inf or nan beyond the range of numbers.
         """
         check_is_fitted(self)
         _checks.check_in_memory(X)
@@ -675,7 +675,8 @@ class ContractiveAutoencoder(
         Returns
         -------
         jacobians : ndarray of shape (n_samples, n_components, n_features)
-            Change of each unit of the code by change of each column.
+            Change of each unit of the code by change of each column; may be nan where
+            the code is beyond the range of numbers.
         """
         return self._map_encoder(X, penalties.jacobian, for_every_unit=True)
 
@@ -690,7 +691,8 @@ class ContractiveAutoencoder(
         -------
         norms : ndarray of shape (n_samples,)
             :math:`\|J(x)\|_F^2`, what the penalty of Rifai et al. (2011)
-            averages; smaller is more contractive.
+            averages; smaller is more contractive. May be nan where the code is beyond
+            the range of numbers.
         """
         return self._map_encoder(X, penalties.squared_norms)
 

@@ -195,6 +195,12 @@ class Inputs:
                     input_name="X",
                 )
             )
+        wanted = self.autoencoder.n_features_in_
+        if self.rows.shape[1] != wanted:
+            raise ValueError(
+                f"X has {self.rows.shape[1]} columns where it reaches the autoencoder, "
+                f"which was fitted to {wanted}."
+            )
         self._names = names_of(reached)
         if bounded:
             check_squares(self.rows, self._names)

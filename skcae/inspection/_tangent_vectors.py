@@ -17,6 +17,7 @@ from skcae._checks import (
     check_labels,
     check_numeric,
     check_table,
+    reading,
 )
 from skcae._pipeline import (
     Inputs,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WHICH = "kept", "contracted"
+_MOST_PANELS = 100
 # Step of the central difference through a scaler, in the scaler's units. A curved
 # inverse is missed by its square; at an offset of a million five digits are left.
 _STEP = 1e-4
@@ -131,7 +133,8 @@ def tangent_vectors(
 
 
 def _as_array(X):
-    return X.toarray() if sparse.issparse(X) else np.asarray(X)
+    with reading():
+        return X.toarray() if sparse.issparse(X) else np.asarray(X)
 
 
 def _leading(jacobians, n_vectors):
@@ -330,6 +333,11 @@ class TangentVectorsDisplay:
             raise ValueError(
                 "vectors must be of shape (n_samples, n_vectors, n_features), and rows "
                 f"of (n_samples, n_features); got {vectors.shape} and {rows.shape}."
+            )
+        if vectors[..., 0].size > _MOST_PANELS:
+            raise ValueError(
+                f"rows times directions must be at most {_MOST_PANELS}, or nobody sees "
+                f"them; got {len(rows)} times {vectors.shape[1]}."
             )
         positions = [f"x{i}" for i in range(rows.shape[1])]
         names = check_labels("names", self.names, positions)
