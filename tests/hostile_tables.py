@@ -230,7 +230,7 @@ PLAIN = {
 ODD = {
     "objects with None": _gap,
     "masked": lambda values: (_masked(values), None),
-    "matrix": np.matrix,
+    "matrix": lambda values: values.view(np.matrix),
     "tensor": torch.from_numpy,
     "csc": _sparse("csc"),
     "coo": _sparse("coo"),
@@ -357,7 +357,7 @@ def matrices(draw, width, heights):
 
 
 @st.composite
-def tables(draw, width, heights=(3, 1, 2, 25, 0)):
+def tables(draw, width, heights):
     """Cases: a third of them plain, a third odd, a third broken."""
     values = draw(matrices(width, heights))
     kinds = draw(st.sampled_from([PLAIN, ODD, BROKEN]))

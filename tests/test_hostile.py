@@ -380,6 +380,8 @@ def not_positive(model, values, score):
 
 def fitted(model, given, result):
     """What was fitted can be used, on what it was fitted to."""
+    if given.X is None:
+        return
     last = result[-1] if hasattr(result, "steps") else result
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -415,6 +417,8 @@ class Subject(NamedTuple):
         Whether it changes the model, unless it raises an error.
     width : int
         Columns of a sound table.
+    heights : tuple of int
+        Numbers of rows to try.
     """
 
     models: tuple
@@ -423,6 +427,7 @@ class Subject(NamedTuple):
     rows: int | None = 1
     fits: bool = False
     width: int = WIDTH
+    heights: tuple = (3, 1, 2, 25, 0)
 
 
 def method(name, *arguments, **keywords):
@@ -570,7 +575,7 @@ SUBJECTS = {
         lambda model, X: anomaly.mean_score([model, model], X),
         soundly(
             lambda model, values, scores: np.testing.assert_allclose(
-                scores, scores_of_model(model, values), rtol=1e-6, atol=1e-9
+                scores, scores_of_model(model, values), rtol=0.01, atol=1e-4
             )
         ),
     ),
@@ -627,7 +632,7 @@ SUBJECTS = {
     ),
     "functional.jacobian_penalty": Subject(("deep",), penalty_of(STACK), rows=None),
     "functional.jacobian_penalty, function": Subject(
-        ("deep",), penalty_of(lambda rows: rows.sin()), rows=None
+        ("deep",), penalty_of(lambda rows: rows.tanh()), rows=None
     ),
     "export.to_onnx": Subject(
         (*AUTOENCODERS, "pipeline", "detector"), function(export.to_onnx), rows=None
@@ -658,7 +663,10 @@ SUBJECTS = {
         ("deep",), picture(plotting.SensitivityDisplay), rows=None
     ),
     "plotting.TangentVectorsDisplay": Subject(
-        ("deep",), picture(plotting.TangentVectorsDisplay, n_vectors=2), rows=None
+        ("deep",),
+        picture(plotting.TangentVectorsDisplay, n_vectors=2),
+        rows=None,
+        heights=(1, 2, 0),
     ),
     "plotting.TrainingCurvesDisplay": Subject(
         ("deep",),
@@ -684,6 +692,8 @@ def public_names():
     for module in (skcae, anomaly, metrics, inspection, functional, export, plotting):
         for name in module.__all__:
             public = getattr(module, name)
+            if inspect.isclass(public) and issubclass(public, nn.Module):
+                continue  # which takes tensors, and errors are torch's
             room = module.__name__.rpartition(".")[2]
             if not (inspect.isclass(public) and issubclass(public, BaseEstimator)):
                 yield f"{room}.{name}"
@@ -731,7 +741,7 @@ WORDS = re.compile(
 @given(data=st.data())
 def test_right_or_refused(name, data):
     subject = SUBJECTS[name]
-    given_table = data.draw(tables(subject.width))
+    given_table = data.draw(tables(subject.width, subject.heights))
     model = models()[data.draw(st.sampled_from(subject.models))]
     judge(subject, model, given_table)
 
@@ -760,9 +770,10 @@ def judge(subject, model, given):
             result = subject.call(model, given.X)
         except Exception as error:
             if not is_of_a_step(error):
-                assert isinstance(error, ValueError | TypeError), repr(error)
-                assert not is_sound(subject, model, given), given
-                assert WORDS.search(str(error)) or not is_ours(error), repr(error)
+                assert not is_sound(subject, model, given), repr(error)
+                if is_ours(error):
+                    assert isinstance(error, ValueError | TypeError), repr(error)
+                    assert WORDS.search(str(error)), repr(error)
             assert pickle.dumps(model) == before[0]
         else:
             subject.check(model, given, result)
