@@ -324,7 +324,7 @@ def _of_stack(pairs, flattens, x, method, n_probes, draw, only_total):
         signals.append(outputs)
         derivatives.append(derivative)
     weights = [linear.weight for linear, _ in pairs]
-    output = signals[-1].view(*rows.shape[:-1], -1)
+    output = signals[-1].view(*rows.shape[:-1], signals[-1].shape[1])
 
     name = choose(
         method,
@@ -341,7 +341,9 @@ def _of_stack(pairs, flattens, x, method, n_probes, draw, only_total):
             for _ in range(n_probes)
         ]
         squares = squares[0] if n_probes == 1 else torch.stack(squares).mean(0)
-        return squares if only_total else squares.view(len(x), -1).sum(1), output
+        if not only_total:
+            squares = squares.view(len(x), math.prod(rows.shape[1:-1])).sum(1)
+        return squares, output
 
 
 def _squares(name, weights, derivatives, signals, draw, only_total):

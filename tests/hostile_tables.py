@@ -267,9 +267,7 @@ ODD = {
     ),
     "names of tuples": lambda values: (
         _named(
-            lambda names: (
-                pd.MultiIndex.from_product([["c"], names]) if names else []
-            )
+            lambda names: pd.MultiIndex.from_product([["c"], names]) if names else []
         )(values),
         None,
     ),
@@ -370,9 +368,13 @@ def case(kind, values):
     if kind.startswith(("polars", "pyarrow", "record")) and values.shape[1] == 0:
         values = values[:0]  # without columns they have no rows
     dressed = (PLAIN | ODD | BROKEN)[kind](values)
-    X, values = dressed if type(dressed) is tuple and kind != "tuple of arrays" else (
-        dressed,
-        None if kind in BROKEN else values,
+    X, values = (
+        dressed
+        if type(dressed) is tuple and kind != "tuple of arrays"
+        else (
+            dressed,
+            None if kind in BROKEN else values,
+        )
     )
     return Case(kind, X, values, kind in PLAIN)
 

@@ -121,7 +121,9 @@ def test_a_flipped_bit_raises_or_was_in_what_carries_nothing(fitted, rng):
 def same_parts(*contents):
     """Whether archives hold the same bytes, in the same order."""
     archives = [zipfile.ZipFile(io.BytesIO(content)) for content in contents]
-    parts = [[archive.read(name) for name in archive.namelist()] for archive in archives]
+    parts = [
+        [archive.read(name) for name in archive.namelist()] for archive in archives
+    ]
     return parts[0] == parts[1]
 
 

@@ -146,6 +146,12 @@ def to_onnx(
     with reading():
         inputs = _inputs(take_rows(X, np.arange(n_checked)), names, dtype)
     own_names = getattr(model, "feature_names_in_", None)
+    if names is None and own_names is not None:
+        width = inputs[0].values.shape[1]
+        if width != len(own_names):
+            raise ValueError(
+                f"X has {width} columns, but model was fitted to {len(own_names)}."
+            )
     if names is None or own_names is None:
         names = own_names
     try:
