@@ -380,7 +380,7 @@ def case(kind, values):
 
 
 def snapshot(X):
-    """Something that stays equal as long as a table holds the same, in the same type."""
+    """Something that stays equal as long as a table holds the same in the same type."""
     if isinstance(X, np.ndarray):
         return X.dtype.str, X.shape, repr(X.tolist())
     if sparse.issparse(X):

@@ -843,7 +843,7 @@ REFUSED = {
     ),
     "a penalty in another type": (
         lambda: functional.jacobian_penalty(STACK, torch.zeros(2, 4)),
-        "x must be of the type of the parameters of f, torch.float64; got torch.float32",
+        "x must be of the type of the parameters of f, torch.float64; got torch.fl",
     ),
     "a penalty of a sparse tensor": (
         lambda: functional.jacobian_penalty(STACK, torch.zeros(2, 4).to_sparse()),
