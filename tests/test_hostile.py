@@ -245,8 +245,10 @@ def right_scores(model, values, scores):
     assert (scores <= 1e-12).all()
     if model in [models()[name] for name in PIPELINES]:
         ours, rows = autoencoder_and_rows(model, values)
+        # scikit-learn scales float16 in float16
+        rtol = 1e-5 if ours is model else 0.01
         with np.errstate(invalid="ignore"):
-            close(scores, -np.nanmean(true_errors(ours, rows), axis=1), rows)
+            close(scores, -np.nanmean(true_errors(ours, rows), axis=1), rows, rtol)
     else:
         np.testing.assert_allclose(
             scores, scores_of_model(model, values), rtol=0.01, atol=1e-4
@@ -257,14 +259,15 @@ def right_scores(model, values, scores):
 def right_decision(model, values, decision):
     scores = scores_of_model(model, values)
     last = model[-1] if hasattr(model, "steps") else model
-    np.testing.assert_allclose(decision, scores - last.offset_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(decision, scores - last.offset_, rtol=0.01, atol=1e-3)
 
 
 @soundly
 def right_labels(model, values, labels):
     last = model[-1] if hasattr(model, "steps") else model
-    expected = scores_of_model(model, values) >= last.offset_
-    np.testing.assert_array_equal(labels, np.where(expected, 1, -1))
+    decision = scores_of_model(model, values) - last.offset_
+    is_clear = np.abs(decision) > 1e-3
+    np.testing.assert_array_equal(labels[is_clear], np.sign(decision)[is_clear])
 
 
 def right_codes(model, given, codes):
@@ -722,7 +725,8 @@ def is_sound(subject, model, given):
         return False
     if getattr(last, "loss", "") == "log_loss":
         return False
-    if not getattr(last, "allow_nan", False) and np.isnan(values).any():
+    reads_nan = getattr(last, "allow_nan", False) and subject.width == WIDTH
+    if not reads_nan and np.isnan(values).any():
         return False
     return len(values) >= subject.rows and is_moderate(np.nan_to_num(values))
 
