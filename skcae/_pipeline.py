@@ -198,7 +198,7 @@ class Inputs:
         wanted = self.autoencoder.n_features_in_
         if self.rows.shape[1] != wanted:
             raise ValueError(
-                f"X has {self.rows.shape[1]} features where it reaches the autoencoder, "
+                f"X has {self.rows.shape[1]} features at the autoencoder, "
                 f"which is expecting {wanted} features as input."
             )
         self._names = names_of(reached)

@@ -809,7 +809,7 @@ REFUSED = {
     ),
     "another width behind a missing cell": (
         lambda: inspection.sensitivity(models()["gaps"], GAP),
-        "X has 3 features where it reaches the autoencoder, which is expecting 4",
+        "X has 3 features at the autoencoder, which is expecting 4",
     ),
     "squares beyond the range": (
         lambda: inspection.contraction_curve(models()["gaps"], 1e155 * ROWS),
