@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import cast
 
@@ -20,6 +21,8 @@ from skcae._typing import Method
 
 # float32 holds neither the squares of larger values nor their sums.
 LARGEST_VALUE = 1e15
+# float64 holds the squares of such values, and sums of them.
+_LARGEST_ROOT = 1e100
 # What a scaler to [0, 1] may miss its range by.
 ROUNDING = 1e-6
 # A layer of more units would not fit into any memory.
@@ -289,6 +292,15 @@ def check_range(X, loss, names):
         _check_within(X, low - ROUNDING, high + ROUNDING, reason, names)
 
 
+def check_squares(X, names):
+    """Raise a ValueError that names a column whose squares are beyond the range.
+
+    Parameters are those of :func:`check_columns`.
+    """
+    reason = "squares of such values are beyond the range of numbers: leave them out"
+    _check_within(X, -_LARGEST_ROOT, _LARGEST_ROOT, reason, names)
+
+
 def _check_within(X, low, high, reason, names):
     lowest, highest = column_ranges(X)
     bad = np.flatnonzero((lowest < low) | (highest > high))
@@ -319,6 +331,35 @@ def check_observed(X, names, *, every_column):
         raise ValueError(
             f"Column {column_label(unknown[0], names)} of X has no value in any row to "
             "train on: leave the column out."
+        )
+
+
+@contextmanager
+def reading():
+    """Say that X cannot be read where scikit-learn lets others' errors through.
+
+    It adds up all cells to look for infinite ones, which may overflow.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (OverflowError, RuntimeError) as error:
+        raise ValueError(f"X cannot be read as a table of numbers: {error}") from error
+
+
+def check_table(X):
+    """Raise a TypeError if rows cannot be taken from X by their positions."""
+    check_in_memory(X)
+    if isinstance(X, list | tuple):
+        is_table = len(X) > 0 and np.ndim(X[0]) == 1
+    else:
+        shape, is_sparse = getattr(X, "shape", None), getattr(X, "is_sparse", False)
+        # torch cannot take rows of its sparse tensors
+        is_table = isinstance(shape, tuple) and len(shape) == 2 and is_sparse is False
+    if not is_table:
+        raise TypeError(
+            "X must be a table: a DataFrame, an array or sparse matrix of two "
+            f"dimensions, or a list of rows; got {type(X).__name__}."
         )
 
 

@@ -554,7 +554,7 @@ class ContractiveAutoencoder(
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            In the floating type of ``X``.
+            In the floating type of ``X``; inf or nan beyond the range of numbers.
         """
         X = self._check_rows(X)
         return self._map(X, self._checkpoint.encode, dtype=X.dtype)
@@ -570,11 +570,12 @@ class ContractiveAutoencoder(
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the floating type of ``X``.
+            In the floating type of ``X``; inf or nan beyond the range of numbers.
         """
         check_is_fitted(self)
         _checks.check_in_memory(X)
-        codes = check_array(X, dtype=_dtypes(X), input_name="X")
+        with _checks.reading():
+            codes = check_array(X, dtype=_dtypes(X), input_name="X")
         if codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but the codes of this "
@@ -674,7 +675,8 @@ class ContractiveAutoencoder(
         Returns
         -------
         jacobians : ndarray of shape (n_samples, n_components, n_features)
-            Change of each unit of the code by change of each column.
+            Change of each unit of the code by change of each column; may be nan where
+            the code is beyond the range of numbers.
         """
         return self._map_encoder(X, penalties.jacobian, for_every_unit=True)
 
@@ -689,7 +691,8 @@ class ContractiveAutoencoder(
         -------
         norms : ndarray of shape (n_samples,)
             :math:`\|J(x)\|_F^2`, what the penalty of Rifai et al. (2011)
-            averages; smaller is more contractive.
+            averages; smaller is more contractive. May be nan where the code is beyond
+            the range of numbers.
         """
         return self._map_encoder(X, penalties.squared_norms)
 
@@ -735,7 +738,8 @@ class ContractiveAutoencoder(
         """
         check_is_fitted(self)
         if X is not None:
-            X = self._check_rows_to_score(X)
+            X = self._check_rows(X)
+            _checks.check_columns(X, self._checkpoint.loss, self._names())
         self._checkpoint = from_module(module, self._checkpoint)
         self._recent_scores = np.empty(0)
         if X is not None:
@@ -781,14 +785,15 @@ class ContractiveAutoencoder(
 
     def _validated(self, X, **keywords):
         _checks.check_in_memory(X)
-        return validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=_dtypes(X),
-            ensure_all_finite="allow-nan" if self.allow_nan else True,
-            **keywords,
-        )
+        with _checks.reading():
+            return validate_data(
+                self,
+                X,
+                accept_sparse="csr",
+                dtype=_dtypes(X),
+                ensure_all_finite="allow-nan" if self.allow_nan else True,
+                **keywords,
+            )
 
     def _check_rows_to_score(self, X):
         X = self._check_rows(X)

@@ -21,6 +21,7 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncode
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from skcae._checks import check_in_memory, check_squares, reading
 from skcae._estimator import ContractiveAutoencoder
 
 # So many elements of Jacobians, or of singular vectors, are held at once.
@@ -159,6 +160,8 @@ class Inputs:
         Fitted.
     X : {array-like, DataFrame} of shape (n_samples, n_columns)
         Rows as the caller has them.
+    bounded : bool
+        Whether to refuse values whose squares are beyond the range of numbers.
 
     Attributes
     ----------
@@ -175,25 +178,36 @@ class Inputs:
         Which cells were not missing; True for all.
     """
 
-    def __init__(self, estimator, X):
+    def __init__(self, estimator, X, *, bounded=True):
         self.X = X
         self.front, self.autoencoder = split_pipeline(estimator)
         reached = X if self.front is None else self.front.transform(X)
         check_is_fitted(self.autoencoder)
-        self.rows = _dense(
-            check_array(
-                reached,
-                accept_sparse="csr",
-                dtype=np.float64,
-                ensure_all_finite="allow-nan" if self.autoencoder.allow_nan else True,
-                input_name="X",
+        check_in_memory(reached)
+        finite = "allow-nan" if self.autoencoder.allow_nan else True
+        with reading():
+            self.rows = _dense(
+                check_array(
+                    reached,
+                    accept_sparse="csr",
+                    dtype=np.float64,
+                    ensure_all_finite=finite,
+                    input_name="X",
+                )
             )
-        )
+        wanted = self.autoencoder.n_features_in_
+        if self.rows.shape[1] != wanted:
+            raise ValueError(
+                f"X has {self.rows.shape[1]} features at the autoencoder, "
+                f"which is expecting {wanted} features as input."
+            )
+        self._names = names_of(reached)
+        if bounded:
+            check_squares(self.rows, self._names)
         self.observed = True
         if np.isnan(self.rows.min()):
             self.observed = ~np.isnan(self.rows)
             self.rows = np.where(self.observed, self.rows, self.autoencoder.mean_)
-        self._names = names_of(reached)
 
     def encode(self, rows):
         """Return the codes of rows that the autoencoder reads."""
@@ -324,7 +338,7 @@ def reconstructed_columns(estimator, X):
     steps, _ = _flat_steps(estimator)
     if not isinstance(steps[-1][1], ContractiveAutoencoder):
         return None
-    inputs = Inputs(estimator, X)
+    inputs = Inputs(estimator, X, bounded=False)
     try:
         table, is_kept = inverse_to_columns(inputs, inputs.reconstruct())
     except NoWayBackError:

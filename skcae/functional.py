@@ -154,6 +154,8 @@ def _check(f, x, method, n_probes, norm, generator, reduction, chunk_size):
         )
     if len(x) == 0:
         raise ValueError("x must have at least one row.")
+    if x.layout != torch.strided:
+        raise ValueError("x must be dense: x.to_dense().")
     _checks.check_choice("method", method, ("exact", "hutchinson"))
     _checks.check_choice("norm", norm, ("squared_frobenius", "frobenius"))
     _checks.check_choice("reduction", reduction, ("mean", "sum", "none"))
@@ -222,7 +224,7 @@ def _of_function(f, x, method, n_probes, draw, chunk_size):
 
 
 def _row_squares(vectors):
-    return vectors.square().reshape(len(vectors), -1).sum(1)
+    return vectors.square().reshape(len(vectors), math.prod(vectors.shape[1:])).sum(1)
 
 
 def _directions(rows):
@@ -300,6 +302,19 @@ def _of_stack(pairs, flattens, x, method, n_probes, draw, only_total):
     rows = x.flatten(1) if flattens else x
     if rows.ndim < 2:
         raise ValueError("x must have an axis of rows before that of columns.")
+    first = pairs[0][0]
+    if rows.shape[-1] != first.in_features:
+        raise ValueError(
+            f"x must have {first.in_features} columns, as the first layer of f reads; "
+            f"got {rows.shape[-1]}."
+        )
+    if rows.dtype != first.weight.dtype and not torch.is_autocast_enabled(
+        rows.device.type
+    ):
+        raise ValueError(
+            f"x must be of the type of the parameters of f, {first.weight.dtype}; got "
+            f"{rows.dtype}."
+        )
     signals, derivatives = [rows.reshape(-1, rows.shape[-1])], []
     for linear, activation in pairs:
         z = nn.functional.linear(signals[-1], linear.weight, linear.bias)
@@ -309,7 +324,7 @@ def _of_stack(pairs, flattens, x, method, n_probes, draw, only_total):
         signals.append(outputs)
         derivatives.append(derivative)
     weights = [linear.weight for linear, _ in pairs]
-    output = signals[-1].view(*rows.shape[:-1], -1)
+    output = signals[-1].view(*rows.shape[:-1], signals[-1].shape[1])
 
     name = choose(
         method,
@@ -326,7 +341,9 @@ def _of_stack(pairs, flattens, x, method, n_probes, draw, only_total):
             for _ in range(n_probes)
         ]
         squares = squares[0] if n_probes == 1 else torch.stack(squares).mean(0)
-        return squares if only_total else squares.view(len(x), -1).sum(1), output
+        if not only_total:
+            squares = squares.view(len(x), math.prod(rows.shape[1:-1])).sum(1)
+        return squares, output
 
 
 def _squares(name, weights, derivatives, signals, draw, only_total):

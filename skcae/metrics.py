@@ -223,9 +223,14 @@ def largest_lam_within_one_standard_error(
     ... )
     1
     """
+    if not isinstance(cv_results, Mapping):
+        raise TypeError(
+            "cv_results must be a dict, as GridSearchCV makes; got "
+            f"{type(cv_results).__name__}."
+        )
     lams = [
         name
-        for name in cv_results
+        for name in map(str, cv_results)
         if name.startswith("param_") and name.split("__")[-1] in ("lam", "param_lam")
     ]
     if len(lams) != 1:

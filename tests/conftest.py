@@ -6,10 +6,31 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, Phase, settings
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+
+# The suite draws the same few cases each time; --hypothesis-profile=hostile draws
+# thousands, new ones each time. Cases are small as they are drawn.
+settings.register_profile(
+    "ci",
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+)
+settings.register_profile(
+    "hostile",
+    max_examples=5000,
+    database=None,
+    deadline=20_000,  # milliseconds for one case: longer is a hang
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session", autouse=True)

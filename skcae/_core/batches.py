@@ -216,7 +216,8 @@ def map_blocks(function, X, elements_per_row, device, dtype=np.float64):
     for part, result in _in_threads(work, blocks(X, elements_per_row, device), device):
         if joined is None:
             joined = np.empty((len(X), *result.shape[1:]), dtype)
-        joined[part] = result
+        with np.errstate(over="ignore"):  # beyond the range of float32
+            joined[part] = result
     return joined
 
 

@@ -153,7 +153,7 @@ def _fitted(estimator, X):
 
 def _reconstructions(estimator, X):
     """Reconstructions of rows, inf where a code is beyond the range of numbers."""
-    inputs = Inputs(estimator, X)
+    inputs = Inputs(estimator, X, bounded=False)
     codes = inputs.encode(inputs.rows)
     rows = np.full(inputs.rows.shape, np.inf)
     is_finite = np.isfinite(codes).all(axis=1)

@@ -1,6 +1,6 @@
 """Scores of one model or of several together."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 
@@ -84,9 +84,9 @@ def scores_of(estimator, X):
 
 
 def _has_no_rows(X):
-    if hasattr(X, "shape"):
+    if isinstance(getattr(X, "shape", None), tuple):
         return tuple(X.shape[:1]) == (0,)
-    return hasattr(X, "__len__") and len(X) == 0
+    return isinstance(X, Sized) and len(X) == 0
 
 
 def _own_scores(model, X):

@@ -18,6 +18,7 @@ _KINDS = (
     "a DataFrame of pandas or polars, a Table of pyarrow, a 2D array, a sparse matrix "
     "or a list of rows"
 )
+_NO_COLUMNS = "X must have at least one column."
 
 
 def as_tables(X, X_normal):
@@ -43,6 +44,8 @@ def as_tables(X, X_normal):
     """
     rows = _wrapped(X, "X")
     if X_normal is X:
+        if rows.n_columns == 0:
+            raise ValueError(_NO_COLUMNS)
         return rows, rows
     normal = _wrapped(X_normal, "X_normal")
     kinds = type(rows), type(normal)
@@ -60,6 +63,8 @@ def as_tables(X, X_normal):
         )
     if isinstance(rows, _Rows) and rows.n_rows == 0:  # which show no columns
         rows.n_columns, rows.names = normal.n_columns, normal.names
+    if rows.n_columns == 0:
+        raise ValueError(_NO_COLUMNS)
     if list(rows.names) != list(normal.names):
         raise ValueError(
             "X_normal must have the columns of X, in the same order, and their names "
@@ -82,8 +87,19 @@ def table_like(X, rows):
     -------
     table : table of shape (n_rows, n_columns)
         To stand beside ``X`` in :func:`as_tables`.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` has another number of columns.
     """
-    return _wrapped(X, "X").like(rows)
+    wrapped = _wrapped(X, "X")
+    is_known = wrapped.n_rows > 0 or not isinstance(wrapped, _Rows)
+    if is_known and wrapped.n_columns != rows.shape[1]:
+        raise ValueError(
+            f"X must have {rows.shape[1]} columns; got {wrapped.n_columns}."
+        )
+    return wrapped.like(rows)
 
 
 class _Table:

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skcae._checks import check_choice
+from skcae._checks import check_choice, check_table, reading
 from skcae._pipeline import column_of, last_step, names_of, take_rows, unwrapped
 from skcae._typing import Model, Table
 from skcae.anomaly import AnomalyDetector
@@ -138,9 +138,20 @@ def to_onnx(
     check_is_fitted(model)
     if sparse.issparse(X):
         raise ValueError("X must be dense, as an ONNX runtime reads it: X.toarray().")
+    check_table(X)
     names = names_of(X)
-    inputs = _inputs(take_rows(X, np.arange(min(len(X), _N_CHECKED))), names, dtype)
+    n_checked = min(X.shape[0] if hasattr(X, "shape") else len(X), _N_CHECKED)
+    if n_checked == 0 or (names is not None and len(names) == 0):
+        raise ValueError("X must have rows and columns, to check the graph with.")
+    with reading():
+        inputs = _inputs(take_rows(X, np.arange(n_checked)), names, dtype)
     own_names = getattr(model, "feature_names_in_", None)
+    if names is None and own_names is not None:
+        width = inputs[0].values.shape[1]
+        if width != len(own_names):
+            raise ValueError(
+                f"X has {width} columns, but model was fitted to {len(own_names)}."
+            )
     if names is None or own_names is None:
         names = own_names
     try:
@@ -193,7 +204,8 @@ def _input(name, cells, dtype):
             "strings: convert them first. A table of both is to be a DataFrame."
         )
     numbers = pd.DataFrame(cells).to_numpy(np.float64, na_value=np.nan)
-    rounded = numbers.astype(dtype)
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(dtype)
     _check_loss(name, numbers, rounded)
     return Input(name, rounded, rounded.astype(np.float64), is_text=False)
 
@@ -203,7 +215,9 @@ def _check_loss(name, numbers, rounded):
     for column in range(numbers.shape[1]):
         is_finite = np.isfinite(numbers[:, column])
         cells, kept = numbers[is_finite, column], rounded[is_finite, column]
-        if len(cells) and np.abs(cells - kept).max() > _LARGEST_LOSS * cells.std() > 0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = cells.std() if len(cells) else 0.0
+        if spread > 0 and np.abs(cells - kept).max() > _LARGEST_LOSS * spread:
             raise ValueError(
                 f"Column {column} of input {name!r} lies so far from 0, beside its "
                 "spread, that float32 loses its digits: shift it before training, or "
@@ -220,7 +234,11 @@ def _check_agreement(content, model, inputs, names):
     session = onnxruntime.InferenceSession(
         content, options, providers=["CPUExecutionProvider"]
     )
-    results = session.run(None, {one.name: one.values for one in inputs})
+    try:
+        results = session.run(None, {one.name: one.values for one in inputs})
+    except Exception as error:  # of classes that onnxruntime does not export
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"The graph cannot read X: {reason}") from error
     X = _table(inputs, names)
     for output, result in zip(session.get_outputs(), results, strict=True):
         methods = _METHODS.get(output.name, ())

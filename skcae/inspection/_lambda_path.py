@@ -12,7 +12,13 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, indexable
 
 from skcae import _drawing
-from skcae._checks import check_keys, check_not_negative, check_numbers, check_positive
+from skcae._checks import (
+    check_keys,
+    check_not_negative,
+    check_numbers,
+    check_positive,
+    check_table,
+)
 from skcae._pipeline import Inputs, flat_pipeline, split_pipeline, spread, take_rows
 from skcae._typing import Model, Table
 from skcae.inspection._sensitivity import sensitivity
@@ -122,6 +128,7 @@ def lambda_path(
             f"skcae.metrics, or None; got {scoring!r}."
         )
     flat = flat_pipeline(estimator)
+    check_table(X)
     X, y = indexable(X, y)
     noise = {"noise_std": noise_std, "random_state": random_state}
     records = []

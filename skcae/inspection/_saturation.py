@@ -69,7 +69,8 @@ def saturation(estimator: Model, X: Table, *, threshold: float = 0.19) -> np.nda
             encoder[::2], inputs.autoencoder.intercepts_, strict=False
         ):
             linear.bias.copy_(torch.from_numpy(bias))
-        rows = torch.tensor(inputs.rows, dtype=torch.float64, device="cpu")
+        # a copy: torch refuses negative strides
+        rows = torch.from_numpy(np.array(inputs.rows, order="C"))
         _, derivative, _ = activation.derivatives(encoder[:-1](rows))
     if derivative is None:
         return np.zeros(len(rows))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from skcae import _drawing
 from skcae._checks import (
@@ -15,6 +16,8 @@ from skcae._checks import (
     check_image_shape,
     check_labels,
     check_numeric,
+    check_table,
+    reading,
 )
 from skcae._pipeline import (
     Inputs,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WHICH = "kept", "contracted"
+_MOST_PANELS = 100
 # Step of the central difference through a scaler, in the scaler's units. A curved
 # inverse is missed by its square; at an offset of a million five digits are left.
 _STEP = 1e-4
@@ -126,6 +130,11 @@ def tangent_vectors(
     if names is None:
         names = [f"x{i}" for i in range(vectors.shape[2])]
     return pd.DataFrame(vectors.reshape(len(index), -1), index=index, columns=names)
+
+
+def _as_array(X):
+    with reading():
+        return X.toarray() if sparse.issparse(X) else np.asarray(X)
 
 
 def _leading(jacobians, n_vectors):
@@ -278,11 +287,12 @@ class TangentVectorsDisplay:
         """
         if scaled is not None:
             check_bool("scaled", scaled)
-        rows, columns = np.asarray(X), names_of(X)
+        check_table(X)
+        rows, columns = _as_array(X), names_of(X)
         row_names, space = index_of(X, len(rows)), cls.space
         if scaled or (scaled is None and image_shape is None):
             estimator, X = reach(estimator, X)
-            rows, space = np.asarray(X), "autoencoder's input"
+            rows, space = _as_array(X), "autoencoder's input"
         table = tangent_vectors(estimator, X, n_vectors, which=which)
         if names is None:  # a step may have dropped some of them
             known = columns is not None and len(columns) == rows.shape[1]
@@ -323,6 +333,11 @@ class TangentVectorsDisplay:
             raise ValueError(
                 "vectors must be of shape (n_samples, n_vectors, n_features), and rows "
                 f"of (n_samples, n_features); got {vectors.shape} and {rows.shape}."
+            )
+        if vectors[..., 0].size > _MOST_PANELS:
+            raise ValueError(
+                f"rows times directions must be at most {_MOST_PANELS}, or nobody sees "
+                f"them; got {len(rows)} times {vectors.shape[1]}."
             )
         positions = [f"x{i}" for i in range(rows.shape[1])]
         names = check_labels("names", self.names, positions)
