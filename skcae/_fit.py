@@ -127,7 +127,7 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None, ranks=ALONE):
         if warm is not None:
             beginning.append(warm.weights)
         saver = Saver(parameters, beginning, trainer, ranks)
-        state = saver.load()
+        state = saver.latest()
         watchers.append(saver)
     for watcher in watchers:
         watcher.start(fitted)

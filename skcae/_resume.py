@@ -48,7 +48,7 @@ class Saver(Watcher):
         self._every = parameters.checkpoint_every
         self._trainer, self._ranks = trainer, ranks
 
-    def load(self):
+    def latest(self):
         """The state that was saved last, or None.
 
         Raises
