@@ -21,6 +21,7 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncode
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from skcae._checks import check_in_memory
 from skcae._estimator import ContractiveAutoencoder
 
 # So many elements of Jacobians, or of singular vectors, are held at once.
@@ -146,6 +147,7 @@ def reach(estimator, X):
         The rows as the autoencoder reads them, in the kind of table that the last step
         before it writes.
     """
+    check_in_memory(X)
     front, autoencoder = split_pipeline(estimator)
     return autoencoder, X if front is None else front.transform(X)
 
@@ -176,6 +178,7 @@ class Inputs:
     """
 
     def __init__(self, estimator, X):
+        check_in_memory(X)
         self.X = X
         self.front, self.autoencoder = split_pipeline(estimator)
         reached = X if self.front is None else self.front.transform(X)

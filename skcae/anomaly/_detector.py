@@ -165,7 +165,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
             was.
         """
         self._check_parameters()
-        everything = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        everything = self._validated(X, ensure_min_samples=2)
         random_state = check_random_state(self.random_state)
         X = untrimmed(everything, self.trim_fraction)
         task = FitTask(self, X, max_subtasks=1)
@@ -222,6 +222,10 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         _checks.check_count("max_samples", self.max_samples, low=2)
         _checks.check_parameter("trim_fraction", self.trim_fraction)
         _checks.check_parameter("contamination", self.contamination)
+
+    def _validated(self, X, **keywords):
+        _checks.check_in_memory(X)
+        return validate_data(self, X, dtype=np.float64, **keywords)
 
     def _keep(self, rows):
         self._reference = ReferenceRows(rows, self.n_neighbors)
@@ -286,7 +290,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
             beyond the range of the numbers that networks take.
         """
         check_is_fitted(self)
-        return self._score_rows(validate_data(self, X, dtype=np.float64, reset=False))
+        return self._score_rows(self._validated(X, reset=False))
 
     def decision_function(self, X: Table) -> np.ndarray:
         """Score rows relative to the threshold: ``score_samples(X) - offset_``.
@@ -399,7 +403,7 @@ class AnomalyDetector(OutlierMixin, CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = getattr(self, "feature_names_in_", None)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = self._validated(X, reset=False)
         if names is None:
             names = [f"x{position}" for position in range(X.shape[1])]
         with np.errstate(over="ignore"):
