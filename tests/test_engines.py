@@ -86,9 +86,7 @@ def test_a_dask_array_is_scored_and_encoded_by_block(X):
     model = make_pipeline(StandardScaler(), quick()).fit(X)
     array = arrays.from_array(X, chunks=(60, -1))
     scores = array.map_blocks(model.score_samples, drop_axis=1, dtype=float)
-    codes = array.map_blocks(
-        model.transform, chunks=(array.chunks[0], 3), dtype=float
-    )
+    codes = array.map_blocks(model.transform, chunks=(array.chunks[0], 3), dtype=float)
     assert scores.shape == (200,)
     assert codes.shape == (200, 3)
     for lazy, expected in (
@@ -138,6 +136,7 @@ def test_a_dask_collection_is_told_the_recipe(kind, X, model):
             use(lazy)
 
 
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
 def test_spark_scores_by_partition(X, model, monkeypatch):
     pyspark = pytest.importorskip(
         "pyspark.sql", reason="pyspark is in no extra, and needs Java"
