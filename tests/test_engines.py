@@ -136,7 +136,7 @@ def test_a_dask_collection_is_told_the_recipe(kind, X, model):
             use(lazy)
 
 
-@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+@pytest.mark.filterwarnings("ignore")  # theirs, of pandas and of worker processes
 def test_spark_scores_by_partition(X, model, monkeypatch):
     pyspark = pytest.importorskip(
         "pyspark.sql", reason="pyspark is in no extra, and needs Java"
