@@ -115,23 +115,28 @@ def test_fits_in_threads_are_those_of_their_seeds(X):
     assert in_a_new_thread(torch.get_num_threads) == torch.get_num_threads() == 2
 
 
-def fit_and_score(model, X):
-    return np.r_[model.score_samples(X), quick().fit(X).score_samples(X)]
+def fit_and_score(models, X):
+    scores = [model.score_samples(X) for model in models]
+    again = AnomalyDetector(quick(), trim_fraction=0.1, random_state=0).fit(X)
+    return np.concatenate([*scores, again.score_samples(X)])
 
 
 # newer Pythons warn of every fork beside a thread
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_processes_neither_hang_nor_differ(method, X, monkeypatch):
-    model = quick().fit(X)
-    monkeypatch.setattr("skcae._core.batches._BLOCK_ELEMENTS", 2**10)
-    expected = fit_and_score(model, X)
-    torch.randn(1000, 1000) @ torch.randn(1000, 1000)  # the parent has used a team
-    context = multiprocessing.get_context(method)
-    with context.Pool(2 if method == "fork" else 1) as pool:
-        work = [pool.apply_async(fit_and_score, (model, X)) for _ in "12"]
-        for result in work:
-            np.testing.assert_array_equal(result.get(60), expected)
+def test_processes_neither_hang_nor_differ(method, rng, monkeypatch):
+    # many columns, which scikit-learn's neighbours search with OpenMP
+    X = rng.normal(size=(1000, 4)) @ rng.normal(size=(4, 20))
+    network = quick().fit(X)
+    detector = AnomalyDetector(quick(), random_state=0).fit(X)
+    models = [network, detector, NeighborDistance(network).fit(X)]
+    monkeypatch.setattr("skcae._core.batches._BLOCK_ELEMENTS", 2**14)
+    # the parent has used its teams of threads
+    expected = fit_and_score(models, X)
+    torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        result = pool.apply_async(fit_and_score, (models, X)).get(60)
+    np.testing.assert_array_equal(result, expected)
 
 
 # The choice, on a clock of its own
