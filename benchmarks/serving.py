@@ -63,8 +63,9 @@ def application(path):
 @contextmanager
 def server(path, n_workers=2, n_threads=2):
     """Serve the models in a file; give the port on the loopback."""
-    command = [sys.executable, "-m", "gunicorn", "--preload"]
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--no-control-socket"]
     command += ["--workers", str(n_workers), "--threads", str(n_threads)]
+    command += ["--keep-alive", str(_PATIENCE)]
     command += [f"benchmarks.serving:application({str(path)!r})", "--bind"]
     with tempfile.TemporaryFile("w+") as log:
         # inherited: clients that come before the server is ready wait for it
@@ -79,7 +80,7 @@ def server(path, n_workers=2, n_threads=2):
             )
         try:
             yield port
-        except OSError as error:
+        except Exception as error:
             log.seek(0)
             raise RuntimeError(f"The server says: {log.read()}") from error
         finally:

@@ -67,12 +67,11 @@ def application(environ, start_response):
 listener = socket.create_server(("127.0.0.1", 0))
 port = listener.getsockname()[1]
 command = (
-    "-m gunicorn --preload --workers 2 --threads 2 app:application --log-level error"
+    "-m gunicorn --preload --workers 2 --threads 2 app:application --keep-alive 60 "
 )
+command += f"--no-control-socket --log-level error --bind fd://{listener.fileno()}"
 server = subprocess.Popen(
-    [sys.executable, *command.split(), "--bind", f"fd://{listener.fileno()}"],
-    cwd=folder,
-    pass_fds=[listener.fileno()],
+    [sys.executable, *command.split()], cwd=folder, pass_fds=[listener.fileno()]
 )
 listener.close()
 

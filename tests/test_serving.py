@@ -15,7 +15,6 @@ from benchmarks._report import table
 from benchmarks.serving import latencies
 
 
-# 10,000 of each model: two minutes
 @pytest.mark.parametrize(
     "n_requests", [150, pytest.param(10_000, marks=pytest.mark.slow)]
 )
