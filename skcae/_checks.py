@@ -368,15 +368,23 @@ def check_in_memory(X):
     # the protocol of dask's collections; other kinds may have it, and no graph
     graph = getattr(X, "__dask_graph__", None)
     if graph is not None and graph() is not None:
-        raise TypeError(
-            f"X is a {type(X).__name__} of dask, which is not computed yet: give "
-            "X.compute(), or its partitions one by one, to partial_fit or to a fitted "
-            "model."
-        )
+        by = "map_partitions" if hasattr(X, "map_partitions") else "map_blocks"
+        raise TypeError(_refusal(X, "dask", by, "X.compute()"))
+    if type(X).__module__.startswith("pyspark."):
+        raise TypeError(_refusal(X, "Spark", "mapInPandas", "X.toPandas()"))
     if type(X).__name__ == "LazyFrame":
         raise TypeError(
             "X is a LazyFrame, which is not computed yet: give X.collect()."
         )
+
+
+def _refusal(X, engine, by, computed):
+    return (
+        f"X is a {type(X).__name__} of {engine}, which is not computed yet. To score "
+        f"it, let {by} give its parts to a fitted model: see 'On a cluster' in "
+        f"docs/scale.md. To train, give {computed}, or its parts one by one to "
+        "partial_fit."
+    )
 
 
 def column_label(column, names):

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from os import PathLike
 from typing import Any, Literal, Self
@@ -405,8 +405,7 @@ class ContractiveAutoencoder(
             return vars(model)
 
         task = FitTask(self, X, self.max_iter)
-        printed = progress(self) if team.rank == 0 else nullcontext([])
-        with self._advised(X), printed as reports:
+        with self._advised(X), progress(self, silent=team.rank > 0) as reports:
             fitted = _fit.fit(
                 X,
                 self,

@@ -147,6 +147,7 @@ def reach(estimator, X):
         The rows as the autoencoder reads them, in the kind of table that the last step
         before it writes.
     """
+    check_in_memory(X)
     front, autoencoder = split_pipeline(estimator)
     return autoencoder, X if front is None else front.transform(X)
 
@@ -179,6 +180,7 @@ class Inputs:
     """
 
     def __init__(self, estimator, X, *, bounded=True):
+        check_in_memory(X)
         self.X = X
         self.front, self.autoencoder = split_pipeline(estimator)
         reached = X if self.front is None else self.front.transform(X)

@@ -20,15 +20,17 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 
 
 @contextmanager
-def progress(parameters):
+def progress(parameters, *, silent=False):
     """Give the watcher that prints, in a list, or an empty list.
 
     Parameters
     ----------
     parameters : ContractiveAutoencoder
         Its ``verbose``, ``max_iter`` and ``n_iter_no_change`` are read.
+    silent : bool
+        Whether to print nothing, as another rank does.
     """
-    if not parameters.verbose:
+    if silent or not parameters.verbose:
         yield []
         return
     report = (_LineAnEpoch if parameters.verbose == 2 else _Report)(parameters)

@@ -5,6 +5,8 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from skcae._core import threads
+
 # The distance counts to so many of the rows that it is measured by: a group of normal
 # rows that is smaller is lost, and a larger group of anomalies that are alike is kept.
 _SMALLEST_GROUP = 0.03
@@ -41,12 +43,13 @@ def untrimmed(X, trim_fraction):
     some = X[np.random.RandomState(0).permutation(n_samples)[:_MOST_ROWS]]
     k = min(max(2, round(_SMALLEST_GROUP * some.shape[0])), some.shape[0])
     search = NearestNeighbors(n_neighbors=k, metric=_metric(X)).fit(some)
-    distances = np.concatenate(
-        [
-            search.kneighbors(X[part])[0][:, -1]
-            for part in gen_batches(n_samples, _AT_ONCE)
-        ]
-    )
+    with threads.enough_for(n_samples * some.shape[0] * some.shape[1]):
+        distances = np.concatenate(
+            [
+                search.kneighbors(X[part])[0][:, -1]
+                for part in gen_batches(n_samples, _AT_ONCE)
+            ]
+        )
     n_kept = max(2, round((1 - trim_fraction) * n_samples))
     return X[np.sort(np.argsort(distances, kind="stable")[:n_kept])]
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
 # Of whom a page shows how they go together with ours.
-NEIGHBOURS = ("lightning", "skorch")
+NEIGHBOURS = ("dask", "lightning", "skorch")
 PAGES = sorted(ROOT.glob("docs/**/*.md"))
 
 

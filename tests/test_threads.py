@@ -1,5 +1,6 @@
 import multiprocessing
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from skcae import ContractiveAutoencoder
 from skcae._core import threads
 from skcae._core.threads import StepThreads
+from skcae.anomaly import AnomalyDetector, NeighborDistance
 
 
 @pytest.fixture(autouse=True)
@@ -73,17 +75,67 @@ def scores(X, n_threads):
     return np.c_[model.score_samples(X), model.transform(X)]
 
 
-def fit_and_score(model, X):
-    return np.r_[model.score_samples(X), quick().fit(X).score_samples(X)]
+def test_eight_threads_score_one_model_as_one_does(X, monkeypatch):
+    monkeypatch.setattr("skcae._core.batches._BLOCK_ELEMENTS", 2**14)
+    autoencoder = quick().fit(X)
+    detector = AnomalyDetector(quick(), random_state=0).fit(X)
+    near = NeighborDistance(autoencoder).fit(X)
+    uses = [
+        autoencoder.score_samples,
+        autoencoder.transform,
+        autoencoder.contraction,
+        detector.score_samples,
+        detector.p_values,
+        near.score_samples,
+    ]
+    tables = [X[start:] for start in range(8)]
+    work = [(use, table) for table in tables for use in uses]
+    expected = [use(table) for use, table in work]
+    with ThreadPoolExecutor(8) as pool:
+        results = [*pool.map(lambda pair: pair[0](pair[1]), work)]
+    for result, one in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, one)
+    assert in_a_new_thread(torch.get_num_threads) == torch.get_num_threads() == 2
 
 
-def test_forked_children_neither_hang_nor_differ(X, monkeypatch):
-    model = quick().fit(X)
-    monkeypatch.setattr("skcae._core.batches._BLOCK_ELEMENTS", 2**10)
-    expected = fit_and_score(model, X)
-    torch.randn(1000, 1000) @ torch.randn(1000, 1000)  # the parent has used a team
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        result = pool.apply_async(fit_and_score, (model, X)).get(60)
+def test_fits_in_threads_are_those_of_their_seeds(X):
+    def fitted(seed):
+        model = quick(noise_std=0.1).set_params(random_state=seed)
+        scores = model.fit(X).partial_fit(X[:100]).score_samples(X)
+        return scores, torch.get_num_threads()
+
+    seeds = [0, 1, 2, 3, 0, 1, 2, 3]
+    expected = {seed: fitted(seed)[0] for seed in set(seeds)}
+    assert not np.array_equal(expected[0], expected[1])
+    with ThreadPoolExecutor(8) as pool:
+        results = [*pool.map(fitted, seeds)]
+    for seed, (scores, n_threads) in zip(seeds, results, strict=True):
+        np.testing.assert_array_equal(scores, expected[seed])
+        assert n_threads == 2
+    assert in_a_new_thread(torch.get_num_threads) == torch.get_num_threads() == 2
+
+
+def fit_and_score(models, X):
+    scores = [model.score_samples(X) for model in models]
+    again = AnomalyDetector(quick(), trim_fraction=0.1, random_state=0).fit(X)
+    return np.concatenate([*scores, again.score_samples(X)])
+
+
+# newer Pythons warn of every fork beside a thread
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_processes_neither_hang_nor_differ(method, rng, monkeypatch):
+    # many columns, which scikit-learn's neighbours search with OpenMP
+    X = rng.normal(size=(1000, 4)) @ rng.normal(size=(4, 20))
+    network = quick().fit(X)
+    detector = AnomalyDetector(quick(), random_state=0).fit(X)
+    models = [network, detector, NeighborDistance(network).fit(X)]
+    monkeypatch.setattr("skcae._core.batches._BLOCK_ELEMENTS", 2**14)
+    # the parent has used its teams of threads
+    expected = fit_and_score(models, X)
+    torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        result = pool.apply_async(fit_and_score, (models, X)).get(60)
     np.testing.assert_array_equal(result, expected)
 
 

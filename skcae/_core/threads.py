@@ -9,7 +9,7 @@ import functools
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -51,6 +51,16 @@ def one():
     finally:
         if outermost:
             del _outside.n_threads
+
+
+def enough_for(multiplications):
+    """Use one thread inside for so little work, or where only one is available.
+
+    Others' OpenMP, as that of scikit-learn's neighbours, knows neither: its threads
+    wait for each other for longer than a small search takes, and after a fork for ever.
+    """
+    is_shared = available() > 1 and multiplications >= 2 * _MULTIPLICATIONS_PER_THREAD
+    return nullcontext() if is_shared else one()
 
 
 class StepThreads:

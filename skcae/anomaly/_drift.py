@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 from sklearn.utils.validation import check_is_fitted
 
 from skcae import _drawing
-from skcae._checks import check_count, check_positive
+from skcae._checks import check_count, check_in_memory, check_positive
 from skcae._pipeline import split_anything
 from skcae._typing import Model, Table
 
@@ -77,6 +77,7 @@ def drift(estimator: Model, X: Table) -> pd.DataFrame:
             f"{type(detector).__name__}."
         )
     check_is_fitted(detector)
+    check_in_memory(X)
     if front is None:
         return detector.drift(X)
     report = detector.drift(front.transform(X))

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
 from skcae._checks import check_count
+from skcae._core import threads
 from skcae._pipeline import Inputs, spread
 from skcae._typing import Model, Table
 
@@ -124,7 +125,8 @@ class NeighborDistance(BaseEstimator):
         scores = np.full(len(rows), -np.inf)
         is_within = _is_within(rows)
         if is_within.any():
-            distances = self._tree.kneighbors(rows[is_within])[0].mean(axis=1)
+            with threads.enough_for(rows.size * len(self.reconstructions_)):
+                distances = self._tree.kneighbors(rows[is_within])[0].mean(axis=1)
             scores[is_within] = -(np.maximum(distances, self.resolution_) ** 2)
         return scores / rows.shape[1]
 

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from skcae._core import threads
+
 # Rows among which the nearest by the distance of compressed cells are looked for.
 _N_CANDIDATES = 40
 # In units of the columns, root mean square: shorter distances tell nothing apart.
@@ -114,9 +116,10 @@ class ReferenceRows:
 
     def _nearest(self, search, points, rows, n_neighbors, own):
         """Distances of the nearest reference rows but for the row itself, and which."""
-        distances, indices = search.kneighbors(
-            points.astype(np.float64), n_neighbors + 1
-        )
+        with threads.enough_for(points.size * len(self.rows)):
+            distances, indices = search.kneighbors(
+                points.astype(np.float64), n_neighbors + 1
+            )
         if own is not None:
             is_own = indices == own[:, None]
         elif self.rows_repeat:

@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 
 import numpy as np
 
+from skcae._checks import check_in_memory
 from skcae._typing import Model, Table
 
 
@@ -51,6 +52,7 @@ def mean_score(estimators: Sequence[Model], X: Table) -> np.ndarray:
     """
     if not isinstance(estimators, list | tuple) or len(estimators) == 0:
         raise ValueError(f"estimators must be a list of models; got {estimators!r}.")
+    check_in_memory(X)
     errors = -np.stack([_own_scores(model, X) for model in estimators])
     if np.any(errors < 0):
         raise ValueError(
@@ -76,6 +78,7 @@ def scores_of(estimator, X):
     scores : ndarray of shape (n_samples,)
         In float64. A score that is no number is -inf: it overflowed.
     """
+    check_in_memory(X)
     if _has_no_rows(X):
         return np.empty(0)
     if isinstance(estimator, list | tuple):
