@@ -13,6 +13,7 @@ from skcae._core.batches import Rows, split, sum_blocks
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
+from skcae._core.noise import Corruption
 from skcae._core.objective import Objective
 from skcae._core.training import Trainer, TrainingDivergedError
 from skcae._table import observed_means, readable
@@ -101,8 +102,8 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None):
     else:
         shift = warm.shift
         network = _same_network(warm, parameters, X.shape[1])
-    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, means, observed_share, noise_std)
+    corruption = _corruption(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, means, observed_share, corruption)
     training, validation = _split(X, session, generator)
     trainer = session.trainer(
         len(training), baseline_loss, generator, epochs=warm.epochs if warm else 0
@@ -158,8 +159,8 @@ def update(X, parameters, checkpoint=None):
             "optimizer": checkpoint.optimizer,
             "rate_factor": checkpoint.rate_factor,
         }
-    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, means, observed_share, noise_std)
+    corruption = _corruption(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, means, observed_share, corruption)
     trainer = session.trainer(len(X), baseline_loss, generator, **progress)
     trainer.run_once(Rows(X, shift, session.device))
     return session.fitted(trainer, generator, False, varies)
@@ -168,7 +169,7 @@ def update(X, parameters, checkpoint=None):
 class _Session:
     """A network on its device, while it is trained by parameters."""
 
-    def __init__(self, parameters, network, shift, means, observed_share, noise_std):
+    def __init__(self, parameters, network, shift, means, observed_share, corruption):
         self.parameters = parameters
         self.shift, self.means = shift, means
         self.device = resolve_device(parameters.device)
@@ -188,7 +189,7 @@ class _Session:
             LOSSES[parameters.loss],
             penalties.PENALTIES[self.penalty_method],
             depth,
-            noise_std=noise_std,
+            corruption=corruption,
             means=filling,
             observed_share=observed_share,
         )
@@ -343,13 +344,17 @@ def _baseline_loss(X, means, parameters):
     return means_loss if varies else mean_square or 1.0, varies
 
 
-def _noise_std(parameters, n_features, variance):
-    """Standard deviation of the noise; the variance is that of the mean column."""
-    if parameters.noise_std != "auto":
-        return float(parameters.noise_std)
-    if n_features > _NARROW or parameters.loss != "squared_error":
-        return 0.0
-    return _NARROW_NOISE * math.sqrt(variance)
+def _corruption(parameters, n_features, variance):
+    """What training does to its inputs; the variance is that of the mean column."""
+    noise_std = parameters.noise_std
+    if noise_std == "auto":
+        is_copied = n_features <= _NARROW and parameters.loss == "squared_error"
+        noise_std = _NARROW_NOISE * math.sqrt(variance) if is_copied else 0.0
+    return Corruption(
+        float(noise_std),
+        float(parameters.masking_fraction),
+        float(parameters.swap_fraction),
+    )
 
 
 def _shift(means, dtype, parameters):

@@ -28,6 +28,8 @@ BAD = {
     "penalty_method": ["closed_form", None],
     "tied_weights": [1, "yes", None],
     "noise_std": [-1, np.inf, None],
+    "masking_fraction": [1, -0.1, "auto", None, True],
+    "swap_fraction": [1.1, -0.1, np.nan, None],
     "trim_fraction": [1, -0.1, "auto", None],
     "learning_rate_init": [0, -1e-3, np.inf, None],
     "batch_size": [0, -1, 2.5, "full", None],

@@ -1,11 +1,58 @@
-"""The random part of a step: noise on the inputs and signs for the probes."""
+"""The random part of a step: corrupted inputs and signs for the probes.
+
+A Corruption says what a denoising autoencoder does to its inputs; the numbers that this
+takes come from a stream, Noise.
+"""
 
 import functools
+from dataclasses import dataclass
 
 import torch
 
 # Signs that are drawn at once, at most, unless one step wants more.
 _AHEAD = 2**16
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What training does to the rows before the network reads them.
+
+    What is 0 draws nothing from the stream.
+
+    Attributes
+    ----------
+    noise_std : float
+        Standard deviation of Gaussian noise.
+    masking_fraction : float
+        Share of cells that become 0.
+    swap_fraction : float
+        Share of cells that get the value of the same column in another row.
+    """
+
+    noise_std: float = 0.0
+    masking_fraction: float = 0.0
+    swap_fraction: float = 0.0
+
+    def of(self, rows, noise, means=None):
+        """What the network reads in place of the rows, which are left as they are.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n, n_features)
+        noise : Noise
+        means : Tensor of shape (n_features,), optional
+            Given where cells are missing, which is nan. They are neither swapped nor
+            masked: they become the mean, with noise.
+        """
+        if self.swap_fraction:
+            rows = noise.swapped(rows, self.swap_fraction)
+        if self.masking_fraction:
+            rows = noise.masked(rows, self.masking_fraction)
+        if means is not None:
+            rows = torch.where(rows.isnan(), means, rows)
+        if self.noise_std:
+            rows = noise.added_to(rows, self.noise_std)
+        return rows
 
 
 class Noise:
@@ -26,6 +73,37 @@ class Noise:
         """Copy of the rows with Gaussian noise."""
         noise = torch.empty_like(rows).normal_(0, std, generator=self._generator)
         return noise.add_(rows)
+
+    def masked(self, rows, fraction):
+        """Copy of the rows with about that share of cells 0; what is nan stays nan."""
+        return rows * ~self._chosen(rows, fraction)
+
+    def swapped(self, rows, fraction):
+        """Copy of the rows with about that share of cells from other rows.
+
+        Each column takes its cells from as many rows further on, which is drawn: to a
+        row, these are other rows at random, one for each column. A cell stays
+        where it or the other one is nan, and where there is no other row.
+        """
+        n_rows, n_columns = rows.shape
+        if n_rows == 1:
+            return rows
+        distances = torch.randint(
+            1,
+            n_rows,
+            (n_columns,),
+            generator=self._generator,
+            dtype=torch.int64,
+            device=rows.device,
+        )
+        positions = torch.arange(n_rows, device=rows.device)[:, None]
+        others = rows.gather(0, (positions + distances) % n_rows)
+        chosen = self._chosen(rows, fraction) & ~(rows + others).isnan()
+        return torch.where(chosen, others, rows)
+
+    def _chosen(self, rows, fraction):
+        draws = torch.empty_like(rows).uniform_(generator=self._generator)
+        return draws < fraction
 
     def signs_like(self, tensor):
         """Independent entries of -1 or 1, shaped as the tensor.
