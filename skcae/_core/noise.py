@@ -41,11 +41,14 @@ class Corruption:
         rows : Tensor of shape (n, n_features)
         noise : Noise
         means : Tensor of shape (n_features,), optional
-            Given where cells are missing, which is nan. They are neither swapped nor
-            masked: they become the mean, with noise.
+            Given where cells are missing, which is nan. They are neither swapped, from
+            nor to, nor masked: they become the mean, with noise.
         """
         if self.swap_fraction:
-            rows = noise.swapped(rows, self.swap_fraction)
+            swapped = noise.swapped(rows, self.swap_fraction)
+            if means is not None:
+                swapped = torch.where((rows + swapped).isnan(), rows, swapped)
+            rows = swapped
         if self.masking_fraction:
             rows = noise.masked(rows, self.masking_fraction)
         if means is not None:
@@ -81,9 +84,8 @@ class Noise:
     def swapped(self, rows, fraction):
         """Copy of the rows with about that share of cells from other rows.
 
-        Each column takes its cells from as many rows further on, which is drawn: to a
-        row, these are other rows at random, one for each column. A cell stays
-        where it or the other one is nan, and where there is no other row.
+        Each column takes them from so many rows further on, a number that is drawn: to
+        a row, these are other rows at random, one for each column. A single row stays.
         """
         n_rows, n_columns = rows.shape
         if n_rows == 1:
@@ -96,10 +98,9 @@ class Noise:
             dtype=torch.int64,
             device=rows.device,
         )
-        positions = torch.arange(n_rows, device=rows.device)[:, None]
-        others = rows.gather(0, (positions + distances) % n_rows)
-        chosen = self._chosen(rows, fraction) & ~(rows + others).isnan()
-        return torch.where(chosen, others, rows)
+        positions = torch.arange(n_rows, device=rows.device)[:, None] + distances
+        others = torch.cat([rows, rows]).gather(0, positions)
+        return torch.where(self._chosen(rows, fraction), others, rows)
 
     def _chosen(self, rows, fraction):
         draws = torch.empty_like(rows).uniform_(generator=self._generator)
