@@ -117,9 +117,9 @@ class ContractiveAutoencoder(
         restore the cell.
     swap_fraction : float in [0, 1], default=0.0
         Share of cells, drawn anew at every step, that training replaces by the same
-        column's cell in another row of the batch, at random: columns keep their
-        distributions, whatever they are. Swaps, masks and noise may be combined, with
-        one another and with λ, and come in this order; missing cells are not swapped.
+        column's cell in another row of the batch, at random, so that columns keep their
+        distributions. Swaps, masks and noise combine with one another, in this order,
+        and with λ. Missing cells are neither swapped nor masked.
     trim_fraction : float in [0, 1), default=0.0
         Share of the training rows to leave out, the farthest from their neighbours: the
         share of anomalies among them, if there are any. It measures the distance to 3 %

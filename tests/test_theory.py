@@ -62,14 +62,8 @@ def test_noise_and_reconstruction_penalty_reach_the_same_optimum(table, tied_wei
         k, lam=s**2, penalty="reconstruction", tied_weights=tied_weights
     ).fit(X)
     assert by_penalty.penalty_method_ == "closed_form"
-    by_noise = linear(
-        k,
-        lam=0,
-        noise_std=s,
-        tied_weights=tied_weights,
-        batch_size=len(X),
-        max_iter=1500,
-    ).fit(X)
+    by_noise = linear(k, lam=0, noise_std=s, tied_weights=tied_weights)
+    by_noise.set_params(batch_size=len(X), max_iter=1500).fit(X)
     assert relative(map_of(by_penalty), optimum) < 0.01
     assert relative(map_of(by_noise), optimum) < 0.03
     assert relative(map_of(by_noise), map_of(by_penalty)) < 0.03
