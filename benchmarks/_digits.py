@@ -12,20 +12,28 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from benchmarks._encoders import CANDIDATES, UNITS, layers_of, pretrained
-from benchmarks._fine_tuning import fine_tune, predict
+from benchmarks._fine_tuning import BATCH, fine_tune, predict
 from benchmarks._rows import once
 from skcae.inspection import saturation, tangent_vectors
 
 _SEEDS = (0, 1, 2)
 DEEP = ("MLP, two layers", "CAE, stacked", "CAE at once")
-FEW = ("pixels", "MLP", "AE", "DAE, Gaussian", "CAE", "CAE, stacked")
+FEW = (
+    "pixels",
+    "MLP",
+    "AE",
+    "DAE, Gaussian",
+    "DAE, masking",
+    "CAE",
+    "CAE, stacked",
+)
 _ALL_LABELS = {"rate": 0.003, "epochs": 20, "noise_std": 0.2}
 CLEAN = {"part": "clean", "noise_std": 0}
 
-_N_LABELS = (100, 600, 1000, 3000)
+N_LABELS = (100, 600, 1000, 3000)
 _DRAWS = range(5)
-_FEW_LABELS = {"rate": 0.003}
-_NOISE = {"noise_std": 0.5}
+_FINE_TUNED = {"fine-tuned": {}, "fine-tuned, noise": {"noise_std": 0.5}}
+_RATES, _STEPS = (0.001, 0.003, 0.01), (500, 2000, 6000)
 _FROZEN = {
     "LogisticRegression": LogisticRegression(max_iter=1000),
     "SVC": SVC(C=10),
@@ -138,24 +146,18 @@ def _deep_errors(digits, model, seed):
     return digits.fine_tuned(layers, seed, _ALL_LABELS)
 
 
-def labels(digits, models):
-    """Few labels: five draws, encoders of seed 0, fine-tuned or frozen."""
-    for model in models:
-        encoders = _encoders(digits, model, 0)
-        methods = {name: partial(_frozen, digits, encoders, name) for name in _FROZEN}
-        if model != "pixels":
-            layers = _layers(encoders) or _random(1)
-            methods = {
-                "fine-tuned": partial(_few, digits, layers, {}),
-                "fine-tuned, noise": partial(_few, digits, layers, _NOISE),
-            } | (methods if encoders else {})
-        for method, n_labels, draw in product(
-            methods, digits.some(_N_LABELS), digits.some(_DRAWS)
-        ):
-            rows = digits.draw(n_labels, draw)
+def labels(digits, models, numbers):
+    """Few labels: five draws, and the encoders of three seeds in turn."""
+    draws = digits.some(_DRAWS)
+    for n_labels, model in product(digits.some(numbers), models):
+        for method in () if model == "pixels" else _FINE_TUNED:
+            best = _chosen_with_few(digits, model, method, n_labels)
+            for draw in draws:
+                yield _with_few(digits, model, method, n_labels, draw, *best)
+        for method, draw in () if model == "MLP" else product(_FROZEN, draws):
             yield digits.row(
                 "labels",
-                partial(methods[method], rows, draw),
+                partial(_frozen, digits, model, method, n_labels, draw),
                 model=model,
                 method=method,
                 n_labels=n_labels,
@@ -168,20 +170,20 @@ def tangents(digits):
 
     The weight is the one that errs least on the images that validate, by draw 0.
     """
-    (encoder,) = _encoders(digits, "CAE", 0)
     n_labels = 20 if digits.quick else 1000
+    best_without = _chosen_with_few(digits, "CAE", "fine-tuned", n_labels)
 
     @cache
     def vectors(draw):
         images = digits.train[0][digits.draw(n_labels, draw)]
+        (encoder,) = _encoders(digits, "CAE", _seed(digits, draw))
         frame = tangent_vectors(encoder, images, _N_TANGENTS)
         return frame.to_numpy(np.float32, copy=True).reshape(n_labels, _N_TANGENTS, -1)
 
     def row(weight, draw):
         def measure():
             settings = {"tangents": vectors(draw), "tangent_weight": weight}
-            rows = digits.draw(n_labels, draw)
-            return _few(digits, layers_of(encoder), settings, rows, draw)
+            return _few(digits, "CAE", n_labels, draw, *best_without, **settings)
 
         return digits.row("tangents", measure, weight=weight, draw=draw)
 
@@ -191,15 +193,47 @@ def tangents(digits):
         yield row(best, draw)
 
 
-def _few(digits, layers, settings, rows, draw):
-    settings = _FEW_LABELS | {"epochs": max(200, 200_000 // len(rows))} | settings
-    return digits.fine_tuned(layers, draw, settings, rows)
+def _chosen_with_few(digits, model, method, n_labels):
+    """The rate, then the steps, that err least on the images that validate: draw 0."""
+
+    def error(rate, steps):
+        return _with_few(digits, model, method, n_labels, 0, rate, steps)["validation"]
+
+    _, some_steps, _ = _STEPS
+    rate = min(digits.some(_RATES), key=lambda rate: error(rate, some_steps))
+    return rate, min(digits.some(_STEPS), key=lambda steps: error(rate, steps))
 
 
-def _frozen(digits, encoders, name, rows, draw):
-    X, y = (part[rows] for part in digits.train)
+def _with_few(digits, model, method, n_labels, draw, rate, steps):
+    settings = _FINE_TUNED[method]
+    return digits.row(
+        "labels",
+        partial(_few, digits, model, n_labels, draw, rate, steps, **settings),
+        model=model,
+        method=method,
+        n_labels=n_labels,
+        rate=rate,
+        steps=steps,
+        draw=draw,
+    )
+
+
+def _few(digits, model, n_labels, draw, rate, steps, **settings):
+    layers = _layers(_encoders(digits, model, _seed(digits, draw))) or _random(1)
+    settings |= {"rate": rate, "epochs": max(1, steps // -(-n_labels // BATCH))}
+    return digits.fine_tuned(layers, draw, settings, digits.draw(n_labels, draw))
+
+
+def _frozen(digits, model, classifier, n_labels, draw):
+    X, y = (part[digits.draw(n_labels, draw)] for part in digits.train)
+    encoders = _encoders(digits, model, _seed(digits, draw))
     steps = [FrozenEstimator(encoder) for encoder in encoders]
-    return digits.errors(make_pipeline(*steps, _FROZEN[name]).fit(X, y).predict)
+    return digits.errors(make_pipeline(*steps, _FROZEN[classifier]).fit(X, y).predict)
+
+
+def _seed(digits, draw):
+    seeds = digits.some(_SEEDS)
+    return seeds[draw % len(seeds)]
 
 
 def _encoders(digits, model, seed):

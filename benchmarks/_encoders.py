@@ -30,6 +30,7 @@ CANDIDATES = {
     "AE": [{"rate": rate} for rate in (0.001, 0.003, 0.01)],
     "AE + weight decay": [{"weight_decay": decay} for decay in (0.01, 0.1, 1)],
     "DAE, Gaussian": [{"noise_std": std} for std in (0.2, 0.4, 0.6)],
+    "DAE, masking": [{"masking_fraction": share} for share in (0.1, 0.25, 0.5)],
     "CAE": [{"lam": lam} for lam in (0.3, 1, 3)],
 }
 

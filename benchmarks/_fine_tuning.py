@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+BATCH = 100
 _ROWS_AT_ONCE = 5000
 
 
@@ -46,7 +47,6 @@ def fine_tune(
     *,
     rate,
     epochs,
-    batch_size=100,
     noise_std=0.0,
     tangents=None,
     tangent_weight=0.0,
@@ -84,11 +84,11 @@ def fine_tune(
     if tangents is not None:
         tangents = torch.from_numpy(tangents).to(device)
     optimizer = torch.optim.Adam(net.parameters(), rate)
-    n_steps = epochs * -(-len(X) // batch_size)
+    n_steps = epochs * -(-len(X) // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(epochs):
         order = torch.randperm(len(X), generator=generator).to(device)
-        for rows in order.split(batch_size):
+        for rows in order.split(BATCH):
             batch = X[rows]
             if noise_std:
                 noise = torch.randn(batch.shape, generator=generator).to(device)

@@ -26,7 +26,14 @@ def cure(X, parameters, names, term="reconstruction"):
     """
     cures = [
         f"lower {name} (now {getattr(parameters, name):g})"
-        for name in ("learning_rate_init", "lam", "weight_decay", "noise_std")
+        for name in (
+            "learning_rate_init",
+            "lam",
+            "weight_decay",
+            "noise_std",
+            "masking_fraction",
+            "swap_fraction",
+        )
         if getattr(parameters, name) not in (0, "auto")
     ]
     if term == "penalty" and parameters.lam > 0:

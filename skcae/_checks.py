@@ -97,6 +97,7 @@ def _is_device(value):
 _POSITIVE_INT = _is_int, "an int >= 1"
 _WIDTH = functools.partial(_is_int, high=_MOST_UNITS)
 _NON_NEGATIVE = _is_real, "a finite number >= 0"
+_SHARE_BELOW_1 = lambda value: _is_real(value) and value < 1, "a number in [0, 1)"
 _BOOL = _is_bool, "True or False"
 
 # name: (test, what it wants)
@@ -122,10 +123,12 @@ _RULES = {
         lambda value: _is_auto(value) or _is_real(value),
         "'auto' or a finite number >= 0",
     ),
-    "trim_fraction": (
-        lambda value: _is_real(value) and value < 1,
-        "a number in [0, 1)",
+    "masking_fraction": _SHARE_BELOW_1,
+    "swap_fraction": (
+        lambda value: _is_real(value) and value <= 1,
+        "a number in [0, 1]",
     ),
+    "trim_fraction": _SHARE_BELOW_1,
     "learning_rate_init": (
         lambda value: _is_real(value, above=True),
         "a finite number > 0",

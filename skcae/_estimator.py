@@ -38,6 +38,16 @@ _DTYPES = [np.float64, np.float32]
 _MOST_SCORES = 2**20
 # Of a stream, whose threshold follows them.
 _REMEMBERED_SCORES = 2000
+# What models do as if they had it that were saved before there was such a parameter.
+_LATER_PARAMETERS = {
+    "allow_nan": False,
+    "masking_fraction": 0.0,
+    "swap_fraction": 0.0,
+    "score_dtype": "float64",
+    "distributed": False,
+    "checkpoint_folder": None,
+    "checkpoint_every": 10,
+}
 
 
 class ContractiveAutoencoder(
@@ -112,6 +122,15 @@ class ContractiveAutoencoder(
         with λ. The Jacobian is then taken at the noisy row. "auto" is 0, or half of the
         columns' root mean square deviation where these are 6 or fewer: so narrow a
         table is copied otherwise.
+    masking_fraction : float in [0, 1), default=0.0
+        Share of cells, drawn anew at every step, that training hides [4]_: the network
+        reads the column's mean, or 0 with ``output_activation="sigmoid"``, and is to
+        restore the cell.
+    swap_fraction : float in [0, 1], default=0.0
+        Share of cells, drawn anew at every step, that training replaces by the same
+        column's cell in another row of the batch, at random, so that columns keep their
+        distributions. Swaps, masks and noise combine with one another, in this order,
+        and with λ. Missing cells are neither swapped nor masked.
     trim_fraction : float in [0, 1), default=0.0
         Share of the training rows to leave out, the farthest from their neighbours: the
         share of anomalies among them, if there are any. It measures the distance to 3 %
@@ -268,6 +287,9 @@ class ContractiveAutoencoder(
     .. [3] Hutchinson, M. F. (1989). A stochastic estimator of the trace of the
        influence matrix for Laplacian smoothing splines. Communications in
        Statistics 18 (3).
+    .. [4] Vincent, P., Larochelle, H., Lajoie, I., Bengio, Y., Manzagol, P.-A. (2010).
+       Stacked denoising autoencoders: learning useful representations in a deep
+       network with a local denoising criterion. JMLR 11.
 
     Examples
     --------
@@ -306,6 +328,8 @@ class ContractiveAutoencoder(
         penalty_method: Literal["auto", "exact", "hutchinson"] = "auto",
         tied_weights: bool = True,
         noise_std: float | Literal["auto"] = "auto",
+        masking_fraction: float = 0.0,
+        swap_fraction: float = 0.0,
         trim_fraction: float = 0.0,
         learning_rate_init: float = 0.001,
         batch_size: int | Literal["auto"] = "auto",
@@ -340,6 +364,8 @@ class ContractiveAutoencoder(
         self.penalty_method = penalty_method
         self.tied_weights = tied_weights
         self.noise_std = noise_std
+        self.masking_fraction = masking_fraction
+        self.swap_fraction = swap_fraction
         self.trim_fraction = trim_fraction
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
@@ -841,14 +867,7 @@ class ContractiveAutoencoder(
         return state
 
     def __setstate__(self, state):
-        # which the first models did not have
-        state = {
-            "allow_nan": False,
-            "score_dtype": "float64",
-            "distributed": False,
-            "checkpoint_folder": None,
-            "checkpoint_every": 10,
-        } | state
+        state = _LATER_PARAMETERS | state
         if "_checkpoint" in state:
             checkpoint = Checkpoint.from_state(state["_checkpoint"])
             state = state | {"_checkpoint": checkpoint}

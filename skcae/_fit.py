@@ -15,6 +15,7 @@ from skcae._core.batches import Rows, split, sum_blocks
 from skcae._core.checkpoint import Checkpoint
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
+from skcae._core.noise import Corruption
 from skcae._core.objective import Objective
 from skcae._core.ranks import ALONE
 from skcae._core.training import Trainer, TrainingDivergedError
@@ -109,8 +110,8 @@ def fit(X, parameters, warm=None, watchers=(), *, seed=None, ranks=ALONE):
     else:
         shift = warm.shift
         network = _same_network(warm, parameters, X.shape[1])
-    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, means, observed_share, noise_std)
+    corruption = _corruption(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, means, observed_share, corruption)
     training, validation = _split(X, session, generator)
     epochs = warm.epochs if warm else 0
     trainer = session.trainer(
@@ -177,8 +178,8 @@ def update(X, parameters, checkpoint=None, *, ranks=ALONE):
             "optimizer": checkpoint.optimizer,
             "rate_factor": checkpoint.rate_factor,
         }
-    noise_std = _noise_std(parameters, X.shape[1], baseline_loss if varies else 0.0)
-    session = _Session(parameters, network, shift, means, observed_share, noise_std)
+    corruption = _corruption(parameters, X.shape[1], baseline_loss if varies else 0.0)
+    session = _Session(parameters, network, shift, means, observed_share, corruption)
     rows = Rows(X, shift, session.device)
     trainer = session.trainer(rows, baseline_loss, generator, **progress, ranks=ranks)
     trainer.run_once(rows)
@@ -189,7 +190,7 @@ def update(X, parameters, checkpoint=None, *, ranks=ALONE):
 class _Session:
     """A network on its device, while it is trained by parameters."""
 
-    def __init__(self, parameters, network, shift, means, observed_share, noise_std):
+    def __init__(self, parameters, network, shift, means, observed_share, corruption):
         self.parameters = parameters
         self.shift, self.means = shift, means
         self.device = resolve_device(parameters.device)
@@ -209,7 +210,7 @@ class _Session:
             LOSSES[parameters.loss],
             penalties.PENALTIES[self.penalty_method],
             depth,
-            noise_std=noise_std,
+            corruption=corruption,
             means=filling,
             observed_share=observed_share,
         )
@@ -401,13 +402,17 @@ def _baseline_loss(X, means, parameters, ranks):
     return means_loss if varies else mean_square or 1.0, varies
 
 
-def _noise_std(parameters, n_features, variance):
-    """Standard deviation of the noise; the variance is that of the mean column."""
-    if parameters.noise_std != "auto":
-        return float(parameters.noise_std)
-    if n_features > _NARROW or parameters.loss != "squared_error":
-        return 0.0
-    return _NARROW_NOISE * math.sqrt(variance)
+def _corruption(parameters, n_features, variance):
+    """What training does to its inputs; the variance is that of the mean column."""
+    noise_std = parameters.noise_std
+    if noise_std == "auto":
+        is_copied = n_features <= _NARROW and parameters.loss == "squared_error"
+        noise_std = _NARROW_NOISE * math.sqrt(variance) if is_copied else 0.0
+    return Corruption(
+        float(noise_std),
+        float(parameters.masking_fraction),
+        float(parameters.swap_fraction),
+    )
 
 
 def _shift(means, dtype, parameters):

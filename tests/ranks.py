@@ -155,6 +155,7 @@ def restarted(rank, folder):
         hit_rank_1(rank, signal.SIGKILL, in_epoch=8)
     begun = count_epochs()
     parameters = SMOOTH | {"noise_std": 0.1, "penalty_method": "hutchinson"}
+    parameters["contamination"] = 0.1  # "auto" would train a second network
     rows = table()[rank::2]
     model = ContractiveAutoencoder(
         **parameters, distributed=True, checkpoint_folder=folder, checkpoint_every=3

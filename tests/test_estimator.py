@@ -391,6 +391,25 @@ def test_denoising_autoencoder_denoises_better_than_a_plain_one(digits, rng):
     assert error(0.8) < 0.8 * error(0)
 
 
+def test_corruption_follows_random_state_and_goes_on_from_pass_to_pass(digits):
+    X = digits[0][:200]
+
+    def streamed(seed):
+        model = ContractiveAutoencoder(
+            8,
+            hidden_layer_sizes=(16,),
+            masking_fraction=0.2,
+            swap_fraction=0.2,
+            noise_std=0.1,
+            max_iter=2,
+            random_state=seed,
+        ).fit(X)
+        return model.partial_fit(X).partial_fit(X).coefs_[0]
+
+    np.testing.assert_array_equal(streamed(0), streamed(0))
+    assert not np.array_equal(streamed(0), streamed(1))
+
+
 # Anomalies among the training rows
 
 

@@ -173,6 +173,7 @@ def test_no_hole_changes_nothing(complete):
         {"early_stopping": True},
         {"trim_fraction": 0.1},
         {"noise_std": 0.3, "penalty": "reconstruction"},
+        {"masking_fraction": 0.2, "swap_fraction": 0.2},
         {"contamination": 0.1},
         {"penalty_method": "hutchinson", "hidden_layer_sizes": (8, 6)},
     ],

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from oracle import jacobians, objective, random_network
+from oracle import apply, jacobians, objective, random_network
 
 from skcae._core.activations import ACTIVATIONS
 from skcae._core.losses import LOSSES
-from skcae._core.noise import Noise
+from skcae._core.noise import Corruption, Noise
 from skcae._core.objective import Objective
 from skcae._core.penalties import PENALTIES
 
@@ -101,7 +101,7 @@ def test_lam_zero_is_the_plain_autoencoder():
 
 def test_noise_corrupts_the_input_and_not_the_target():
     ours = build((5, 5), "identity", True, "squared_error", "encoder", "exact")
-    ours.noise_std = 0.5
+    ours.corruption = Corruption(noise_std=0.5)
     network = ours.network
     network.weights[0].copy_(torch.eye(5))
     for bias in network.biases:
@@ -112,10 +112,11 @@ def test_noise_corrupts_the_input_and_not_the_target():
     assert error.item() / rows.numel() == pytest.approx(0.25, rel=0.02)
 
 
+@pytest.mark.parametrize("amounts", [(0.5, 0, 0), (0, 0.3, 0), (0, 0, 0.5), (0.5,) * 3])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_under_noise_aims_at_the_clean_row(loss):
+def test_gradient_under_corruption_aims_at_the_clean_row(loss, amounts):
     ours = build((5, 7), "tanh", True, loss, "encoder", "exact")
-    ours.noise_std = 0.5
+    ours.corruption = Corruption(*amounts)
     network, rows = ours.network, torch.rand(6, 5, dtype=torch.float64)
     flat = network.parameters
     gradient = torch.zeros_like(flat)
@@ -134,6 +135,34 @@ def test_gradient_under_noise_aims_at_the_clean_row(loss):
     flat.sub_(2e-5 * direction)
     slope = (above - value()) / 2e-5
     torch.testing.assert_close(gradient @ direction, slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_masking_adds_the_variance_of_the_hidden_cells(tied):
+    ours = build((5, 3), "identity", tied, "squared_error", "encoder", "exact")
+    share = 0.3
+    ours.corruption = Corruption(masking_fraction=share)
+    for bias in ours.network.biases:
+        bias.zero_()
+    row = torch.rand(1, 5, dtype=torch.float64)
+    encoder, decoder = ours.network.weights
+    W = decoder @ encoder
+    expected = (row - (1 - share) * row @ W.T).square().sum()
+    expected += share * (1 - share) * (row.square() * W.square().sum(0)).sum()
+    error, _ = ours.terms(row.expand(200_000, -1), Noise(0, CPU))
+    assert error.item() / 200_000 == pytest.approx(expected.item(), rel=0.01)
+
+
+def test_jacobian_is_taken_at_the_corrupted_row():
+    ours = build((5, 7), "tanh", True, "squared_error", "encoder", "exact")
+    ours.corruption = Corruption(masking_fraction=0.4, swap_fraction=0.4)
+    network, rows = ours.network, torch.rand(6, 5, dtype=torch.float64)
+    read = ours.corruption.of(rows, Noise(1, CPU))
+    error, norm = ours.terms(rows, Noise(1, CPU))
+    jacobian = jacobians(network, network.weights, network.biases, read, 1)
+    assert norm.item() == pytest.approx(jacobian.square().sum().item())
+    restored, _ = apply(network, network.weights, network.biases, read, 2)
+    assert error.item() == pytest.approx((restored - rows).square().sum().item())
 
 
 def test_log_loss_of_a_perfect_constant_is_zero():

@@ -255,4 +255,4 @@ def test_a_killed_process_resumes_to_the_bit(tmp_path):
 
 @pytest.mark.slow
 def test_fifty_kills(tmp_path):
-    assert killed_fits(tmp_path, n_kills=50, max_iter=300) >= 40
+    assert killed_fits(tmp_path, n_kills=50, max_iter=100) >= 40

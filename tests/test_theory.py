@@ -29,18 +29,18 @@ def table():
 
 
 def linear(n_components, **parameters):
-    return ContractiveAutoencoder(
-        n_components,
-        hidden_layer_sizes=(),
-        activation="identity",
-        learning_rate_init=2e-3,
-        batch_size=400,
-        max_iter=300,
-        tol=0,
-        n_iter_no_change=10_000,
-        random_state=0,
-        **{"noise_std": 0} | parameters,
-    )
+    defaults = {
+        "hidden_layer_sizes": (),
+        "activation": "identity",
+        "learning_rate_init": 2e-3,
+        "batch_size": 400,
+        "max_iter": 300,
+        "tol": 0,
+        "n_iter_no_change": 10_000,
+        "noise_std": 0,
+        "random_state": 0,
+    }
+    return ContractiveAutoencoder(n_components, **defaults | parameters)
 
 
 def map_of(model):
@@ -84,6 +84,21 @@ def test_tied_linear_encoder_drops_variances_below_half_of_lam(table, lam):
     expected = np.maximum(0, 1 - lam / (2 * VARIANCES))
     np.testing.assert_allclose(gains, expected, atol=0.02)
     assert (gains[VARIANCES < lam / 2] < 0.01).all()
+
+
+@pytest.mark.parametrize("kind", ["masking_fraction", "swap_fraction"])
+def test_linear_network_reaches_the_closed_form_under_corruption(table, kind):
+    """Least squares from corrupted to clean rows (Chen et al. 2012, for masking)."""
+    X, _ = table
+    kept = 1 - 0.4
+    C = X.T @ X / len(X)
+    # two cells of a row are both as they were with probability kept ** 2
+    of_read = kept**2 * C
+    np.fill_diagonal(of_read, C.diagonal() * (kept if "masking" in kind else 1))
+    optimum = np.linalg.solve(of_read, kept * C)
+    model = linear(6, lam=0, tied_weights=False, batch_size=len(X), max_iter=800)
+    model.set_params(**{kind: 0.4}).fit(X)
+    assert relative(map_of(model), optimum) < 0.03
 
 
 # A mixture of three round Gaussians, whose score is known

@@ -15,6 +15,7 @@ from skcae._core.activations import ACTIVATIONS
 from skcae._core.batches import Rows
 from skcae._core.losses import LOSSES
 from skcae._core.network import Network
+from skcae._core.noise import Corruption
 from skcae._core.objective import Objective
 from skcae._core.penalties import PENALTIES, squared_norms
 from skcae._core.training import HISTORY, Trainer, TrainingDivergedError, Watcher
@@ -29,7 +30,7 @@ def trainer_on(
     sizes=(6, 4),
     batch_size=16,
     penalty="closed_form",
-    noise_std=0.0,
+    corruption=(),
     **changes,
 ):
     generator = torch.Generator().manual_seed(seed)
@@ -52,7 +53,7 @@ def trainer_on(
         LOSSES["squared_error"],
         PENALTIES[penalty],
         len(sizes) - 1,
-        noise_std=noise_std,
+        corruption=Corruption(*corruption),
     )
     parameters, baseline_loss = SimpleNamespace(**settings), X.var(0).mean()
     return Trainer(objective, parameters, batch_size, baseline_loss, generator), rows
@@ -98,8 +99,8 @@ def test_warm_up_counts_epochs_that_came_before(table):
     assert trainer.history["lam"] == [1.5]
 
 
-# a probe a row, and noise on every row: whoever draws them too early shows
-DRAWS = {"penalty": "hutchinson", "noise_std": 0.3}
+# a probe a row, and every row corrupted: whoever draws them too early shows
+DRAWS = {"penalty": "hutchinson", "corruption": (0.3, 0.2, 0.2)}
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.1])
@@ -117,11 +118,12 @@ def test_watching_does_not_change_training(table, lam):
         assert watched.history[name] == plain.history[name]
 
 
-def test_seed_decides_on_the_noise_too(table):
-    def first_error(seed, noise_std):
+@pytest.mark.parametrize("amounts", [(0.5,), (0, 0.3), (0, 0, 0.5)])
+def test_seed_decides_on_the_corruption_too(amounts, table):
+    def first_error(seed, corruption):
         # the same weights, for which nearly nothing is learnt, in one batch
         trainer, rows = trainer_on(
-            table, noise_std=noise_std, batch_size=64, learning_rate_init=1e-30
+            table, corruption=corruption, batch_size=64, learning_rate_init=1e-30
         )
         trainer = Trainer(
             trainer.objective,
@@ -134,9 +136,9 @@ def test_seed_decides_on_the_noise_too(table):
         # of rows in their order: batches come in another one for every seed
         return trainer.history["validation_loss"][0]
 
-    assert first_error(0, 0.0) == pytest.approx(first_error(1, 0.0), rel=1e-5)
-    assert first_error(0, 0.5) == pytest.approx(first_error(0, 0.5), rel=1e-5)
-    assert first_error(0, 0.5) != pytest.approx(first_error(1, 0.5), rel=1e-3)
+    assert first_error(0, ()) == pytest.approx(first_error(1, ()), rel=1e-5)
+    assert first_error(0, amounts) == pytest.approx(first_error(0, amounts), rel=1e-5)
+    assert first_error(0, amounts) != pytest.approx(first_error(1, amounts), rel=1e-3)
 
 
 @pytest.mark.parametrize("batch_size", [7, 64])
@@ -494,6 +496,8 @@ def wild_setting(rng):
         "max_grad_norm": [None, 1.0][int(rng.integers(2))],
         "lam_warmup": int(rng.integers(0, 6)),
         "noise_std": float(rng.choice([0, 0.3], p=[0.8, 0.2])),
+        "masking_fraction": float(rng.choice([0, 0.3], p=[0.8, 0.2])),
+        "swap_fraction": float(rng.choice([0, 0.3], p=[0.8, 0.2])),
         "early_stopping": bool(rng.random() < 0.3),
         "max_iter": 15,
     }

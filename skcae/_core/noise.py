@@ -1,11 +1,61 @@
-"""The random part of a step: noise on the inputs and signs for the probes."""
+"""The random part of a step: corrupted inputs and signs for the probes.
+
+A Corruption says what a denoising autoencoder does to its inputs; the numbers that this
+takes come from a stream, Noise.
+"""
 
 import functools
+from dataclasses import dataclass
 
 import torch
 
 # Signs that are drawn at once, at most, unless one step wants more.
 _AHEAD = 2**16
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What training does to the rows before the network reads them.
+
+    What is 0 draws nothing from the stream.
+
+    Attributes
+    ----------
+    noise_std : float
+        Standard deviation of Gaussian noise.
+    masking_fraction : float
+        Share of cells that become 0.
+    swap_fraction : float
+        Share of cells that get the value of the same column in another row.
+    """
+
+    noise_std: float = 0.0
+    masking_fraction: float = 0.0
+    swap_fraction: float = 0.0
+
+    def of(self, rows, noise, means=None):
+        """What the network reads in place of the rows, which are left as they are.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n, n_features)
+        noise : Noise
+        means : Tensor of shape (n_features,), optional
+            Given where cells are missing, which is nan. They are neither swapped, from
+            nor to, nor masked: they become the mean, with noise.
+        """
+        if self.swap_fraction:
+            swapped = noise.swapped(rows, self.swap_fraction)
+            if means is not None:
+                swapped = torch.where((rows + swapped).isnan(), rows, swapped)
+            rows = swapped
+        if self.masking_fraction:
+            rows = noise.masked(rows, self.masking_fraction)
+        if means is not None:
+            rows = torch.where(rows.isnan(), means, rows)
+        if self.noise_std:
+            rows = noise.added_to(rows, self.noise_std)
+        return rows
 
 
 class Noise:
@@ -45,6 +95,35 @@ class Noise:
         """Copy of the rows with Gaussian noise."""
         noise = torch.empty_like(rows).normal_(0, std, generator=self._generator)
         return noise.add_(rows)
+
+    def masked(self, rows, fraction):
+        """Copy of the rows with about that share of cells 0; what is nan stays nan."""
+        return rows * ~self._chosen(rows, fraction)
+
+    def swapped(self, rows, fraction):
+        """Copy of the rows with about that share of cells from other rows.
+
+        Each column takes them from so many rows further on, a number that is drawn: to
+        a row, these are other rows at random, one for each column. A single row stays.
+        """
+        n_rows, n_columns = rows.shape
+        if n_rows == 1:
+            return rows
+        distances = torch.randint(
+            1,
+            n_rows,
+            (n_columns,),
+            generator=self._generator,
+            dtype=torch.int64,
+            device=rows.device,
+        )
+        positions = torch.arange(n_rows, device=rows.device)[:, None] + distances
+        others = torch.cat([rows, rows]).gather(0, positions)
+        return torch.where(self._chosen(rows, fraction), others, rows)
+
+    def _chosen(self, rows, fraction):
+        draws = torch.empty_like(rows).uniform_(generator=self._generator)
+        return draws < fraction
 
     def signs_like(self, tensor):
         """Independent entries of -1 or 1, shaped as the tensor.

@@ -15,6 +15,7 @@ import torch
 
 from skcae._core.losses import Loss
 from skcae._core.network import Network
+from skcae._core.noise import Corruption
 from skcae._core.penalties import Penalty
 
 
@@ -30,10 +31,9 @@ class Objective:
     penalty_depth : int
         How many layers, from the input on, the penalised Jacobian runs through:
         the encoder's or all.
-    noise_std : float
-        Standard deviation of the Gaussian noise on the inputs. The
-        reconstruction is compared with the clean row, and the Jacobian is
-        taken at the noisy one.
+    corruption : Corruption
+        Of the inputs. The reconstruction is compared with the clean row, and the
+        Jacobian is taken at the corrupted one.
     means : Tensor of shape (n_features,) or None
         What the network reads in place of a missing cell, which is nan. None where no
         cell of the table is missing.
@@ -45,7 +45,7 @@ class Objective:
     loss: Loss
     penalty: Penalty
     penalty_depth: int
-    noise_std: float = 0.0
+    corruption: Corruption = Corruption()
     means: torch.Tensor | None = None
     observed_share: float = 1.0
 
@@ -102,11 +102,7 @@ class Objective:
         return (error if share == 1 else error / share), norm
 
     def _forward(self, rows, noise):
-        if self.means is not None:
-            rows = torch.where(rows.isnan(), self.means, rows)
-        if self.noise_std:
-            rows = noise.added_to(rows, self.noise_std)
-        return self.network.forward(rows)
+        return self.network.forward(self.corruption.of(rows, noise, self.means))
 
     def _targets(self, rows, layers):
         """What outputs are compared with: with themselves where a cell is missing."""
