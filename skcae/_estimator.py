@@ -774,6 +774,7 @@ class ContractiveAutoencoder(
         return self
 
     def _score_rows(self, X):
+        _checks.check_parameter("score_dtype", self.score_dtype)
         dtype = getattr(torch, self.score_dtype)
         return self._checkpoint.scores(readable(X), self._inference_device(), dtype)
 

@@ -78,7 +78,7 @@ def test_bad_parameters_are_named_and_nothing_fitted_is_lost(method, name, value
         getattr(model, method)(X)
     shown = "seed" if name == "random_state" else name
     assert shown in str(caught.value).lower()
-    model.set_params(device="cpu")
+    model.set_params(device="cpu", score_dtype="float64")
     np.testing.assert_array_equal(model.score_samples(X), before)
 
 
