@@ -82,7 +82,7 @@ def test_early_stopping_sets_its_share_of_the_rows_aside(
     np.testing.assert_allclose(
         np.sort(both, axis=0), np.sort(expected, axis=0), rtol=1e-6
     )
-    assert n == 2 or not np.allclose(both, expected)
+    assert n < 90 or not np.allclose(both, expected)
 
 
 def test_without_early_stopping_every_row_is_trained_on(X, trainers):
