@@ -9,7 +9,6 @@ from sklearn.impute import KNNImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold, train_test_split
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     SplineTransformer,
@@ -20,43 +19,44 @@ from skcae import ContractiveAutoencoder
 
 N_UNITS = 256
 N_LABELS = (20, 50, 200)
-GRID = 10.0 ** np.arange(-3, 3)
+_GRID = 10.0 ** np.arange(-3, 3)
+DAMAGES = ("noise 0.5", "noise 1", "20% missing", "40% missing", "a column drifted")
+FIGURES = ("clean", *DAMAGES, *(f"{n} labels" for n in N_LABELS))
 
-# What differs from one layer of 256 SiLU units without penalty and noise. Chosen,
-# together with RECIPE, on the tables of CHOSEN_ON, one split of each.
-AUTOENCODERS = {
+# One layer of 256 units, for their code.
+CODES = {
     "AE": {},
     "DAE, Gaussian": {"noise_std": 0.5},
     "DAE, masking": {"masking_fraction": 0.3},
-    "DAE, swap": {"swap_fraction": 0.5},
+    "DAE, swap": {"swap_fraction": 0.3},
     "CAE": {"lam": 1},
-    "CAE, swap": {"lam": 1, "swap_fraction": 0.3},
 }
-# Steps, one behind the other
-KERNEL = " > Nystroem"
-COPIES, IMPUTED = "Nystroem, swapped copies", "KNNImputer > Nystroem"
+# What fills missing cells, before random ReLU units; the others get column means. The
+# autoencoders have 256 units before a code of 64. Masking lets the loss of an epoch
+# vary, which must not end the training.
+LONG = {"max_iter": 200, "n_iter_no_change": 200}
+FILLS = {
+    "KNNImputer fills": None,
+    "regression fills": None,
+    "AE fills": {"lam": 0},
+    "CAE fills": {"lam": 1},
+    "DAE fills": {"lam": 0, "masking_fraction": 0.4} | LONG,
+    "CAE, masking, fills": {"masking_fraction": 0.4} | LONG,
+}
+UNTRAINED = ("raw", "random ReLU", "Nystroem", "KNNImputer fills", "regression fills")
+COPIES = "Nystroem, swapped copies"
 METHODS = (
     "raw",
     "PCA, whitened",
     "splines",
     "random ReLU",
-    "random ReLU, 1024",
     "Nystroem",
     "Nystroem, wide",
-    "AE",
-    "DAE, Gaussian",
-    "DAE, masking",
-    "DAE, swap",
-    "CAE",
-    "PCA" + KERNEL,
+    *CODES,
     COPIES,
-    IMPUTED,
-    "CAE" + KERNEL,
-    "DAE, swap" + KERNEL,
-    "CAE, swap" + KERNEL,
+    *FILLS,
 )
-RECIPE = "CAE, swap" + KERNEL
-DAMAGES = ("noise 0.5", "noise 1", "20% missing", "40% missing", "a column drifted")
+# Tables on which the autoencoders above were chosen, from one split of each.
 CHOSEN_ON = (
     "18_Ionosphere",
     "20_letter",
@@ -74,16 +74,15 @@ CHOSEN_ON = (
 class RandomUnits(TransformerMixin, BaseEstimator):
     """ReLU units that nobody trained."""
 
-    def __init__(self, n_units, random_state):
-        self.n_units = n_units
+    def __init__(self, random_state):
         self.random_state = random_state
 
     def fit(self, X, y=None):
         """Draw the weights."""
         rng = np.random.default_rng(self.random_state)
         d = X.shape[1]
-        self.weights_ = rng.standard_normal((d, self.n_units)) / np.sqrt(d)
-        self.biases_ = rng.standard_normal(self.n_units)
+        self.weights_ = rng.standard_normal((d, N_UNITS)) / np.sqrt(d)
+        self.biases_ = rng.standard_normal(N_UNITS)
         return self
 
     def transform(self, X):
@@ -94,8 +93,8 @@ class RandomUnits(TransformerMixin, BaseEstimator):
 class Split:
     """Two thirds of a table to train on, a third to test, clean and damaged.
 
-    Features are fitted without labels, once, on all training rows. Only the linear model
-    and its C, by three folds, know labels.
+    Features are fitted without labels, once, on all training rows. Only the linear
+    model and its C, by three folds, know labels.
 
     Parameters
     ----------
@@ -114,7 +113,6 @@ class Split:
         self.X = scaler.transform(X[:, kept])
         # one cell of a rare column can be hundreds of deviations out
         self.X_test = np.clip(scaler.transform(X_test[:, kept]), -10, 10)
-        self._fitted = {}
 
     def measure(self, method):
         """Balanced accuracies in percent.
@@ -127,119 +125,111 @@ class Split:
         Returns
         -------
         dict
-            "clean"; a name for each damage of :meth:`damaged`; "n labels" for each of
-            N_LABELS, where there are as many training rows. And "C".
+            "clean", one for each of DAMAGES, and "n labels" for each of N_LABELS of
+            which the training rows have enough. Of FILLS those with missing cells
+            alone; few labels only where rows are not copied.
         """
-        features = self._features(method)
+        features = self._features(method).fit(self.X)
         X, y, folds = self.X, self.y, list(self._folds(self.y))
         if method == COPIES:
-            X, y, folds = self._copies(folds)
-        X = features.transform(X)
+            X, y, folds = self._with_copies(folds)
+        codes = features.transform(X)
         # one grid of C suits features of any scale
-        mean, scale = X.mean(axis=0), 4 / np.sqrt(X.var(axis=0).sum())
+        mean, scale = codes.mean(axis=0), 4 / np.sqrt(codes.var(axis=0).sum())
 
-        def scores(rows, y, folds, tests):
-            model = _classifier(folds).fit((rows - mean) * scale, y)
-            figures = {}
+        def accuracies(rows, y, folds, tests):
+            model = _classifier(folds).fit((codes[rows] - mean) * scale, y)
             for name, test in tests.items():
-                codes = (features.transform(test) - mean) * scale
-                figures[name] = 100 * _balanced_accuracy(model, codes, self.y_test)
-            return figures, float(model.C_[0])
+                found = (features.transform(test) - mean) * scale
+                accuracy = _balanced_accuracy(model, found, self.y_test)
+                yield name, round(100 * accuracy, 2)
 
-        tests = {"clean": self.X_test} | self.damaged(impute=method == IMPUTED)
-        figures, C = scores(X, y, folds, tests)
+        rows = slice(None)
+        if method in FILLS:
+            return dict(accuracies(rows, y, folds, self._filled(method)))
+        tests = {"clean": self.X_test} | self._damaged()
+        figures = dict(accuracies(rows, y, folds, tests))
         drifted = [figures.pop(name) for name in list(figures) if "drift" in name]
-        figures["a column drifted"] = float(np.mean(drifted))
-        if method not in (COPIES, IMPUTED):
+        figures["a column drifted"] = round(float(np.mean(drifted)), 2)
+        if method != COPIES:
             for n, rows in self._labelled():
-                y = self.y[rows]
-                few, _ = scores(X[rows], y, self._folds(y), {"": self.X_test})
-                figures[f"{n} labels"] = few[""]
-        figures = {name: round(value, 2) for name, value in figures.items()}
-        return figures | {"C": C}
+                few, test = self.y[rows], {f"{n} labels": self.X_test}
+                figures |= accuracies(rows, few, self._folds(few), test)
+        return figures
 
-    def damaged(self, impute=False):
-        """Test rows with noise, without cells, and with a column that has drifted.
-
-        Cells are missing at random, and are the mean of their column, or, with impute,
-        what the ten nearest training rows have there.
-        """
+    def _damaged(self):
+        """Test rows with noise, without cells, and with a column that has drifted."""
         rng = np.random.default_rng([self.seed, 1])
         X = self.X_test
         rows = {
             f"noise {std}": X + std * rng.standard_normal(X.shape) for std in (0.5, 1)
         }
-        for share in (0.2, 0.4):
-            missing = rng.random(X.shape) < share
-            if impute:
-                imputer = KNNImputer(n_neighbors=10).fit(self.X)
-                holes = np.where(missing, np.nan, X)
-                rows[f"{share:.0%} missing"] = imputer.transform(holes)
-            else:
-                rows[f"{share:.0%} missing"] = np.where(missing, 0, X)
+        rows |= {name: np.where(hole, 0, X) for name, hole in self._holes().items()}
         for column in rng.permutation(X.shape[1])[:3]:
             drifted = X.copy()
             drifted[:, column] += rng.choice([-3, 3])
             rows[f"drift of {column}"] = drifted
         return rows
 
-    def _features(self, method):
-        if method in (COPIES, IMPUTED):
-            method = "Nystroem"
-        if not method.endswith(KERNEL):
-            return self._first(method)
-        below = self._first(method.removesuffix(KERNEL))
-        if "PCA" in method:
-            below = FunctionTransformer(_projection(below))
+    def _holes(self):
+        """Cells of the test rows that are missing, at random."""
+        rng = np.random.default_rng([self.seed, 2])
+        shape = self.X_test.shape
+        return {
+            f"{share:.0%} missing": rng.random(shape) < share for share in (0.2, 0.4)
+        }
+
+    def _filled(self, method):
+        """Test rows without cells, and what the method has in their place."""
+        if method == "KNNImputer fills":
+            fill = KNNImputer(n_neighbors=10).fit(self.X).transform
+        elif method == "regression fills":
+            fill = _regression(self.X)
         else:
-            below = make_pipeline(below, StandardScaler().fit(below.transform(self.X)))
-        return make_pipeline(below, self._kernel(below.transform(self.X)))
-
-    def _first(self, method):
-        if method not in self._fitted:
-            self._fitted[method] = self._unfitted(method).fit(self.X)
-        return self._fitted[method]
-
-    def _unfitted(self, method):
-        if method in AUTOENCODERS:
-            return ContractiveAutoencoder(
-                N_UNITS,
-                hidden_layer_sizes=(),
-                contamination=0.1,  # the cheap threshold: none is used here
-                random_state=self.seed,
-                **{"lam": 0, "noise_std": 0} | AUTOENCODERS[method],
+            fill = _restoration(
+                self._autoencoder((N_UNITS,), 64, FILLS[method]), self.X
             )
+        return {
+            name: fill(np.where(hole, np.nan, self.X_test))
+            for name, hole in self._holes().items()
+        }
+
+    def _features(self, method):
+        if method in CODES:
+            without = {"lam": 0, "noise_std": 0}
+            return self._autoencoder((), N_UNITS, without | CODES[method])
         if method.startswith("Nystroem"):
-            return self._kernel(self.X, 0.3 if "wide" in method else 1)
+            gamma = (0.3 if method == "Nystroem, wide" else 1) / self.X.shape[1]
+            n = min(N_UNITS, len(self.X))
+            return Nystroem(gamma=gamma, n_components=n, random_state=self.seed)
         return {
             "raw": FunctionTransformer(),
-            "PCA": PCA(0.95),
             "PCA, whitened": PCA(0.99, whiten=True),
             "splines": SplineTransformer(6, knots="quantile", extrapolation="constant"),
-            "random ReLU": RandomUnits(N_UNITS, self.seed),
-            "random ReLU, 1024": RandomUnits(1024, self.seed),
-        }[method]
+        }.get(method, RandomUnits(self.seed))
 
-    def _kernel(self, X, factor=1):
-        gamma = factor / X.var(axis=0).sum()
-        kernel = Nystroem(
-            gamma=gamma, n_components=min(N_UNITS, len(X)), random_state=self.seed
+    def _autoencoder(self, hidden, n_units, parameters):
+        return ContractiveAutoencoder(
+            n_units,
+            hidden_layer_sizes=hidden,
+            allow_nan=True,
+            contamination=0.1,  # the cheap threshold: none is used here
+            random_state=self.seed,
+            **parameters,
         )
-        return kernel.fit(X)
 
     def _folds(self, y):
         folds = StratifiedKFold(3, shuffle=True, random_state=self.seed)
         return folds.split(y, y)
 
-    def _copies(self, folds):
+    def _with_copies(self, folds):
         """Training rows and two copies with swapped cells, which no fold tests on."""
-        rng = np.random.default_rng([self.seed, 2])
-        n, copies = len(self.X), [self.X]
+        rng = np.random.default_rng([self.seed, 3])
+        X, n = self.X, len(self.X)
+        copies = [X]
         for _ in range(2):
-            others = np.take_along_axis(
-                self.X, rng.integers(n, size=self.X.shape), axis=0
-            )
-            copies.append(np.where(rng.random(self.X.shape) < 0.3, others, self.X))
+            others = np.take_along_axis(X, rng.integers(n, size=X.shape), axis=0)
+            copies.append(np.where(rng.random(X.shape) < 0.3, others, X))
         folds = [
             (np.concatenate([train, train + n, train + 2 * n]), test)
             for train, test in folds
@@ -248,25 +238,44 @@ class Split:
 
     def _labelled(self):
         """Of each number of labels, training rows at random, at least 4 of a class."""
-        rng = np.random.default_rng([self.seed, 3])
-        order = rng.permutation(len(self.y))
-        least = [order[self.y[order] == label][:4] for label in np.unique(self.y)]
-        order = np.concatenate([*least, np.setdiff1d(order, np.concatenate(least))])
-        n_least = sum(map(len, least))
-        rng.shuffle(order[n_least:])
+        order = np.random.default_rng([self.seed, 4]).permutation(len(self.y))
+        labels = np.unique(self.y)
+        least = np.concatenate([order[self.y[order] == label][:4] for label in labels])
+        order = np.concatenate([least, order[~np.isin(order, least)]])
         for n in N_LABELS:
-            if n_least <= n <= 0.7 * len(order):
+            if len(least) <= n <= 0.7 * len(order):
                 yield n, order[:n]
 
 
+def _restoration(model):
+    def fill(rows):
+        restored = model.inverse_transform(model.transform(rows))
+        return np.where(np.isnan(rows), restored, rows)
+
+    return fill
+
+
+def _regression(X):
+    """The mean of missing cells given the others, if rows were Gaussian."""
+    covariance = 0.99 * np.cov(X.T) + 0.01 * np.eye(X.shape[1])
+
+    def fill(rows):
+        rows = rows.copy()
+        for row in rows:
+            hole = np.isnan(row)
+            known = covariance[np.ix_(~hole, ~hole)]
+            row[hole] = covariance[np.ix_(hole, ~hole)] @ np.linalg.solve(
+                known, row[~hole]
+            )
+        return rows
+
+    return fill
+
+
 def _balanced_accuracy(model, X, y):
-    """That of scikit-learn, whose checks take longer than small folds."""
+    """That of scikit-learn, whose checks take longer than a small fold."""
     right = model.predict(X) == y
     return float(np.mean([right[y == label].mean() for label in np.unique(y)]))
-
-
-def _projection(model):
-    return lambda X: model.inverse_transform(model.transform(X))
 
 
 class _Quiet(LogisticRegressionCV):
@@ -280,7 +289,7 @@ class _Quiet(LogisticRegressionCV):
 
 def _classifier(folds):
     return _Quiet(
-        Cs=GRID,
+        Cs=_GRID,
         cv=list(folds),
         scoring=_balanced_accuracy,
         class_weight="balanced",

@@ -10,8 +10,8 @@
 
 RUN holds a JSON file for each row, and the trained encoders. What is there is not
 measured again: a run that was stopped goes on, and two may share a folder, each with
-OMP_NUM_THREADS=1, on other parts, models or seeds. Without --data, MNIST is fetched from
-OpenML; without --tables, the tables are those that scikit-learn ships.
+OMP_NUM_THREADS=1, on other parts, models or seeds. Without --data, MNIST is fetched
+from OpenML; without --tables, the tables are those that scikit-learn ships.
 
 paper     1000 tied sigmoid units, pre-trained on 50,000 images and fine-tuned below a
           softmax. 10,000 images choose each model's candidate, with seed 0; 10,000
@@ -43,7 +43,7 @@ from benchmarks._digits import Digits
 from benchmarks._encoders import CANDIDATES
 from benchmarks._report import parser, setting, spreads
 from benchmarks._rows import once
-from benchmarks._tables import CHOSEN_ON, DAMAGES, METHODS, N_LABELS, RECIPE, Split
+from benchmarks._tables import CHOSEN_ON, FIGURES, METHODS, UNTRAINED, Split
 
 # Table 1 of Rifai et al. 2011: test error in percent, mean norm (x 1e-4), saturated
 # units in percent
@@ -65,11 +65,10 @@ MODELS = {
 
 
 def tables(folder, data, methods, seeds, quick):
-    """Rows of the labelled tables, first those that did not choose the recipe."""
-    found = sorted(labelled(data), key=lambda table: table[0] in CHOSEN_ON)
-    kept = slice(200 if quick else None)
-    for seed, (name, X, y) in product(seeds, found):
-        split = Split(X[kept], y[kept], seed)
+    """Rows of the labelled tables, last those that chose the autoencoders."""
+    pairs = product(seeds, list(labelled(data, 200 if quick else 750)))
+    for seed, (name, X, y) in sorted(pairs, key=lambda pair: pair[1][0] in CHOSEN_ON):
+        split = Split(X, y, seed)
         for method in methods:
             yield once(
                 folder / "tables",
@@ -107,42 +106,46 @@ def report_spread(rows, by, over=None):
 
 
 def report_tables(rows):
-    """Means over tables, and paired tests, with and without what chose the recipe."""
+    """Means over tables, and paired tests over them."""
     frame = pd.DataFrame(rows)
-    few = [f"{n} labels" for n in N_LABELS]
-    frame["damaged"] = frame[list(DAMAGES)].mean(axis=1)
-    frame["few labels"] = frame[few].mean(axis=1)
     chosen_on = frame["table"].isin(CHOSEN_ON)
-    print("\nMean over tables, ± standard deviation of that over seeds")
     for group, kept in (
-        ("Tables that chose nothing", frame[~chosen_on]),
-        ("Tables that chose the recipe", frame[chosen_on]),
+        ("tables that chose no autoencoder", frame[~chosen_on]),
+        ("tables that chose the autoencoders", frame[chosen_on]),
     ):
         if kept.empty:
             continue
-        print(f"\n{group}: {kept['table'].nunique()}")
-        columns = ["clean", "damaged", *DAMAGES, "few labels", *few]
-        seeds = kept.groupby(["method", "seed"], sort=False)[columns].mean()
-        print(spreads(seeds.groupby("method", sort=False), ".1f").to_string())
-        means = kept.pivot_table(index="table", columns="method", values=columns)
-        print(f"\n{RECIPE} less each: mean, tables on which it is better, p (Wilcoxon)")
-        print(pd.DataFrame(dict(_gains(means, columns))).to_string())
-    print()
-    print(frame.pivot_table("clean", "table", "method", sort=False).round(1).to_string())
+        figures = [name for name in FIGURES if name in kept]
+        by_seed = kept.groupby(["method", "seed"], sort=False)[figures].mean()
+        print(f"\n{kept['table'].nunique()} {group}: mean ± deviation over seeds")
+        print(spreads(by_seed.groupby("method", sort=False), ".1f").to_string())
+        means = kept.groupby(["table", "method"], sort=False)[figures].mean()
+        for name in figures:
+            report_gains(name, means[name].unstack().dropna(axis=1, how="all"))
+    clean = frame.pivot_table("clean", "table", "method", sort=False)
+    print("\nclean rows")
+    print(clean.round(1).to_string())
 
 
-def _gains(means, columns):
-    """Of each figure its name, and the recipe's gain over every other method."""
-    for column in columns:
-        scores = means[column]
-        if RECIPE not in scores:
-            continue
-        texts = {}
-        for rival in scores.columns.drop(RECIPE):
-            gain = (scores[RECIPE] - scores[rival]).dropna()
-            p = wilcoxon(gain).pvalue if gain.any() else 1.0
-            texts[rival] = f"{gain.mean():+.1f}, {sum(gain > 0)}/{len(gain)}, {p:.3f}"
-        yield column, texts
+def report_gains(figure, scores):
+    """What each method gains over features that nobody trained: mean, won, p."""
+    rivals = [name for name in UNTRAINED if name in scores]
+    texts = {
+        rival: {
+            method: gain_text(scores[method] - scores[rival])
+            for method in scores.columns.drop(rival)
+        }
+        for rival in rivals
+    }
+    print(f"\n{figure}: gain over each, tables won, p of Wilcoxon's test")
+    print(pd.DataFrame(texts).fillna("").to_string())
+
+
+def gain_text(gains):
+    """Mean, how many are positive, and the p-value of Wilcoxon's test."""
+    gains = gains.dropna()
+    p = wilcoxon(gains).pvalue if gains.any() else 1
+    return f"{gains.mean():+.1f} {np.sum(gains > 0)}/{len(gains)} {p:.4f}"
 
 
 def main():
