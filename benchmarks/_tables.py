@@ -186,9 +186,8 @@ class Split:
         elif method == "regression fills":
             fill = _regression(self.X)
         else:
-            fill = _restoration(
-                self._autoencoder((N_UNITS,), 64, FILLS[method]), self.X
-            )
+            model = self._autoencoder((N_UNITS,), 64, FILLS[method])
+            fill = _restoration(model.fit(self.X))
         return {
             name: fill(np.where(hole, np.nan, self.X_test))
             for name, hole in self._holes().items()
