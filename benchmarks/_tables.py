@@ -43,8 +43,18 @@ FILLS = {
     "DAE fills": {"lam": 0, "masking_fraction": 0.4} | LONG,
     "CAE, masking, fills": {"masking_fraction": 0.4} | LONG,
 }
-UNTRAINED = ("raw", "random ReLU", "Nystroem", "KNNImputer fills", "regression fills")
-COPIES = "Nystroem, swapped copies"
+# What trains the linear model beside the rows themselves: two copies, damaged.
+COPIES = ("Nystroem, swapped copies", "random ReLU, noisy copies")
+RIVALS = (
+    "raw",
+    "random ReLU",
+    "Nystroem",
+    "AE",
+    "random ReLU, noisy copies",
+    "KNNImputer fills",
+    "regression fills",
+    "AE fills",
+)
 METHODS = (
     "raw",
     "PCA, whitened",
@@ -53,7 +63,7 @@ METHODS = (
     "Nystroem",
     "Nystroem, wide",
     *CODES,
-    COPIES,
+    *COPIES,
     *FILLS,
 )
 # Tables on which the autoencoders above were chosen, from one split of each.
@@ -131,8 +141,8 @@ class Split:
         """
         features = self._features(method).fit(self.X)
         X, y, folds = self.X, self.y, list(self._folds(self.y))
-        if method == COPIES:
-            X, y, folds = self._with_copies(folds)
+        if method in COPIES:
+            X, y, folds = self._with_copies(folds, noisy="noisy" in method)
         codes = features.transform(X)
         # one grid of C suits features of any scale
         mean, scale = codes.mean(axis=0), 4 / np.sqrt(codes.var(axis=0).sum())
@@ -151,7 +161,7 @@ class Split:
         figures = dict(accuracies(rows, y, folds, tests))
         drifted = [figures.pop(name) for name in list(figures) if "drift" in name]
         figures["a column drifted"] = round(float(np.mean(drifted)), 2)
-        if method != COPIES:
+        if method not in COPIES:
             for n, rows in self._labelled():
                 few, test = self.y[rows], {f"{n} labels": self.X_test}
                 figures |= accuracies(rows, few, self._folds(few), test)
@@ -221,14 +231,17 @@ class Split:
         folds = StratifiedKFold(3, shuffle=True, random_state=self.seed)
         return folds.split(y, y)
 
-    def _with_copies(self, folds):
-        """Training rows and two copies with swapped cells, which no fold tests on."""
+    def _with_copies(self, folds, noisy):
+        """Training rows and two damaged copies, which no fold tests on."""
         rng = np.random.default_rng([self.seed, 3])
         X, n = self.X, len(self.X)
         copies = [X]
-        for _ in range(2):
-            others = np.take_along_axis(X, rng.integers(n, size=X.shape), axis=0)
-            copies.append(np.where(rng.random(X.shape) < 0.3, others, X))
+        for std in (0.5, 1):
+            if noisy:
+                copies.append(X + std * rng.standard_normal(X.shape))
+            else:
+                others = np.take_along_axis(X, rng.integers(n, size=X.shape), axis=0)
+                copies.append(np.where(rng.random(X.shape) < 0.3, others, X))
         folds = [
             (np.concatenate([train, train + n, train + 2 * n]), test)
             for train, test in folds

@@ -43,7 +43,7 @@ from benchmarks._digits import Digits
 from benchmarks._encoders import CANDIDATES
 from benchmarks._report import parser, setting, spreads
 from benchmarks._rows import once
-from benchmarks._tables import CHOSEN_ON, FIGURES, METHODS, UNTRAINED, Split
+from benchmarks._tables import CHOSEN_ON, FIGURES, METHODS, RIVALS, Split
 
 # Table 1 of Rifai et al. 2011: test error in percent, mean norm (x 1e-4), saturated
 # units in percent
@@ -128,8 +128,8 @@ def report_tables(rows):
 
 
 def report_gains(figure, scores):
-    """What each method gains over features that nobody trained: mean, won, p."""
-    rivals = [name for name in UNTRAINED if name in scores]
+    """What each method gains over rivals: mean, tables won, p."""
+    rivals = [name for name in RIVALS if name in scores]
     texts = {
         rival: {
             method: gain_text(scores[method] - scores[rival])

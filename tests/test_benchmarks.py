@@ -109,9 +109,10 @@ def test_rows_are_damaged_alike_for_all_methods(split):
             assert errors[0] < errors[1] / 3
 
 
-def test_no_fold_tests_on_a_copy(split):
+@pytest.mark.parametrize("noisy", [False, True])
+def test_no_fold_tests_on_a_copy(noisy, split):
     folds = list(split._folds(split.y))
-    X, y, folds = split._with_copies(folds)
+    X, y, folds = split._with_copies(folds, noisy)
     n = len(split.y)
     assert len(X) == len(y) == 3 * n
     for train, test in folds:
