@@ -34,14 +34,16 @@ CODES = {
 # What fills missing cells, before random ReLU units; the others get column means. The
 # autoencoders have 256 units before a code of 64. Masking lets the loss of an epoch
 # vary, which must not end the training.
-LONG = {"max_iter": 200, "n_iter_no_change": 200}
 FILLS = {
     "KNNImputer fills": None,
     "regression fills": None,
     "AE fills": {"lam": 0},
     "CAE fills": {"lam": 1},
-    "DAE fills": {"lam": 0, "masking_fraction": 0.4} | LONG,
-    "CAE, masking, fills": {"masking_fraction": 0.4} | LONG,
+    "CAE, masking, fills": {
+        "masking_fraction": 0.4,
+        "max_iter": 200,
+        "n_iter_no_change": 200,
+    },
 }
 # What trains the linear model beside the rows themselves: two copies, damaged.
 COPIES = ("Nystroem, swapped copies", "random ReLU, noisy copies")

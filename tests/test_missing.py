@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from oracle import apply, jacobians, random_network
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from surface import draw
@@ -299,34 +298,6 @@ def test_a_complete_fit_reads_holes_once_it_is_asked_to(output, complete, holes)
 
 
 # what one does with such a model
-
-
-def test_masked_training_restores_cells_for_a_classifier(digits):
-    """A third of what 40 % of holes cost, against column means; it is about a half."""
-    X, X_test, y, y_test = digits
-    X, y = X[:500], y[:500]
-    model = ContractiveAutoencoder(
-        64,
-        masking_fraction=0.4,
-        allow_nan=True,
-        max_iter=60,
-        n_iter_no_change=60,
-        contamination=0.1,
-        random_state=0,
-    ).fit(X)
-    holes = with_holes(np.random.default_rng(0), X_test, 0.4)
-    missing = np.isnan(holes)
-    restored = model.inverse_transform(model.transform(holes))
-    classifier = LogisticRegression(max_iter=1000).fit(X, y)
-    complete, means, filled = (
-        classifier.score(rows, y_test)
-        for rows in (
-            X_test,
-            np.where(missing, X.mean(axis=0), holes),
-            np.where(missing, restored, holes),
-        )
-    )
-    assert filled - means > (complete - means) / 3
 
 
 def test_explain_treats_a_missing_cell_as_a_value(complete):
