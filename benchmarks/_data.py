@@ -143,16 +143,16 @@ def _four_columns(name, X, y):
     return name, X[:, rng.permutation(columns)[:4]], y
 
 
-def labelled(folder=None):
-    """Tables with classes, at most 2,000 rows of each.
-
-    Those that scikit-learn ships; and of ADBench those whose anomalies are a tenth of
-    the rows or more, so that they are a class.
+def labelled(folder=None, n=750):
+    """Tables with classes: four columns or more, 30 rows or more of each class.
 
     Parameters
     ----------
     folder : str, optional
-        With the tables of ADBench.
+        With tables as adbench takes them, or with a sub-folder for each family. They
+        come beside those that scikit-learn ships.
+    n : int
+        Rows at most. Of two classes the rare one keeps up to a third of them.
 
     Yields
     ------
@@ -162,9 +162,18 @@ def labelled(folder=None):
     """
     tables = [table[:3] for table in _shipped()]
     if folder is not None:
-        tables += [table for table in adbench(folder) if table[2].mean() >= 0.1]
+        within = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+        for path in [Path(folder), *within]:
+            tables += adbench(path)
     for name, X, y in tables:
-        kept = np.random.default_rng(0).permutation(len(X))[:2000]
+        if X.shape[1] < 4 or np.bincount(y).min() < 30:
+            continue
+        rng = np.random.default_rng(0)
+        order, counts = rng.permutation(len(X)), np.bincount(y)
+        if len(counts) == 2:
+            is_rare = y[order] == counts.argmin()
+            order = np.concatenate([order[is_rare][: n // 3], order[~is_rare]])
+        kept = rng.permutation(order[:n])
         yield name, X[kept], y[kept]
 
 
