@@ -34,6 +34,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from benchmarks._detectors import PackagedCae
+from benchmarks._memory import of_a_fit
 from benchmarks._report import conclude, interleaved, parser, ratios, setting, table
 from benchmarks._rivals import (
     AutogradExact,
@@ -198,33 +199,6 @@ def two_jobs_against_one(n, bar):
     return Contest(name, bar, partial(search, 2), partial(search, 1), most_pairs=2)
 
 
-MEMORY = """
-import numpy as np
-from skcae import ContractiveAutoencoder
-def peak():
-    (line,) = [line for line in open("/proc/self/status") if "VmHWM" in line]
-    return int(line.split()[1]) / 1024
-
-X = np.empty((1_000_000, 50), np.float32)
-rng = np.random.default_rng(0)
-for block in np.array_split(X, 100):
-    rng.standard_normal(out=block, dtype=np.float32)
-model = ContractiveAutoencoder(
-    8, hidden_layer_sizes=(64,), activation="silu", max_iter=1, batch_size=256
-)
-model.fit(X[:10_000])
-before = peak()
-model.fit(X)
-print(peak() - before)
-"""
-
-
-def extra_memory():
-    """What a fit needs above the array (on Linux)."""
-    run = [sys.executable, "-c", MEMORY]
-    return float(subprocess.run(run, check=True, capture_output=True).stdout)
-
-
 def _spent(call):
     """Seconds of CPU."""
     start = time.process_time()
@@ -268,7 +242,10 @@ def explanation():
 
 # Figures that no rival has: what measures them, and their bars.
 ALONE = {
-    "memory of fit, 1,000,000 x 50 float32, MiB": (extra_memory, 57),
+    "memory of fit, 1,000,000 x 50 float32, MiB": (
+        partial(of_a_fit, 1_000_000, 50),
+        57,
+    ),
     "detector, 100,000 x 30 scored, without searches, CPU s": (beyond_neighbours, 2),
     "explain, 200 x 784, s": (explanation, 10),
     "detector, pickle after 50,000 x 40, MB": (pickle_size, 5),

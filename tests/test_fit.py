@@ -46,9 +46,9 @@ def trainers(monkeypatch):
     seen = []
     run, run_once = Trainer.run, Trainer.run_once
 
-    def seen_run(trainer, rows, validation, watchers=()):
+    def seen_run(trainer, rows, validation, *others):
         seen.append((trainer, rows, validation))
-        return run(trainer, rows, validation, watchers)
+        return run(trainer, rows, validation, *others)
 
     def seen_run_once(trainer, rows):
         seen.append((trainer, rows, None))
