@@ -335,11 +335,11 @@ def test_second_network_is_trained_on_two_thirds_in_silence(X, trainers, capfd):
 def test_a_second_network_that_diverges_is_done_without(X, monkeypatch):
     run, calls = Trainer.run, []
 
-    def diverging(trainer, rows, validation, watchers=()):
+    def diverging(trainer, rows, *others):
         calls.append(len(rows))
         if len(calls) == 2:
             raise TrainingDivergedError("reconstruction", 1)
-        return run(trainer, rows, validation, watchers)
+        return run(trainer, rows, *others)
 
     monkeypatch.setattr(Trainer, "run", diverging)
     model = small().fit(X)
