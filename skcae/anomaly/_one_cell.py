@@ -1,0 +1,133 @@
+"""Errors of rows in which one cell is replaced, by what all replacements share.
+
+A cell moves the first layer's pre-activations along one column of its weights, and the
+squared distance to the output takes only the Gram matrix of the last layer's. So the two
+widest products are done once for a row, and not again for each of its cells.
+"""
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
+
+from skcae._core.batches import map_blocks
+from skcae._pipeline import flat_pipeline, split_pipeline
+
+# Steps that turn each column into one column, cell by cell.
+_BY_CELL = {MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler}
+# Fewer columns gain nothing.
+_FEWEST_COLUMNS = 64
+_CPU = torch.device("cpu")
+
+
+class OneCell:
+    """An autoencoder of the squared error, behind scalers or nothing.
+
+    Parameters
+    ----------
+    front : Pipeline or None
+    network : Network
+        In float64, for rows as ``front`` leaves them.
+    rows : Table
+        Whose cells are replaced.
+    """
+
+    def __init__(self, front, network, rows):
+        self._front, self._network, self._rows = front, network, rows
+        X = self._reached(rows.X)
+        z = X @ network.weights[0].T.numpy() + network.biases[0].numpy()
+        self._last = network.weights[-1]
+        misses = X - network.biases[-1].numpy()
+        known = misses @ self._last.numpy(), np.square(misses).sum(1)[:, None]
+        self._known = np.hstack([z, *known])
+        self._X, self._misses = X, misses
+        self._gram = self._last.T @ self._last
+
+    @classmethod
+    def of(cls, estimator, rows):
+        """What computes an estimator's errors; None where it is of another kind."""
+        if rows.n_columns < _FEWEST_COLUMNS or sparse.issparse(rows.X):
+            return None
+        try:
+            front, model = split_pipeline(flat_pipeline(estimator))
+        except TypeError:
+            return None
+        steps = [] if front is None else [step for _, step in front.steps]
+        # a subclass may do anything
+        by_cell = all(type(step) in _BY_CELL for step in steps)
+        is_plain = (model.output_activation, model.score_dtype, model.allow_nan) == (
+            "identity",
+            "float64",
+            False,
+        )
+        if not (by_cell and is_plain and model.loss == "squared_error"):
+            return None
+        return cls(front, model._checkpoint.network_on_rows(_CPU), rows)
+
+    def of_pairs(self, position, cells, row, value):
+        """Errors of some rows with some cells.
+
+        Parameters
+        ----------
+        position : int
+            Of the column that is replaced.
+        cells : column
+            The cells that are tried.
+        row, value : ndarray of int of shape (n_pairs,)
+            Which row gets which cell.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+        """
+        return self._errors(position, cells, int(value.max()) + 1)[row, value]
+
+    def _errors(self, position, cells, n_cells):
+        """Errors of all rows with each of the cells, shape (n_samples, n_cells)."""
+        cells = self._rows.take(cells, np.arange(n_cells))
+        table = self._rows.replaced(np.zeros(n_cells, dtype=int), position, cells)
+        cells = torch.from_numpy(self._reached(table)[:, position].copy())
+        first, last = self._network.weights[0][:, position], self._last[position]
+        n_first, n_last = len(first), len(last)
+
+        def errors(known):
+            z, of_misses, squares, own, miss = known.split(
+                [n_first, n_last, 1, 1, 1], dim=1
+            )
+            moves = cells - own
+            z = z[:, None] + moves[..., None] * first
+            signal = self._inner(z.flatten(0, 1)).view(*moves.shape, n_last)
+            squares = squares + moves * (2 * miss + moves)
+            products = signal @ self._gram
+            products -= 2 * of_misses[:, None]
+            squares += (products * signal).sum(2)
+            squares -= 2 * moves * (signal @ last)
+            # by rounding, terms that cancel may add up to less than zero
+            squares.clamp_(min=0).div_(self._X.shape[1])
+            return squares.nan_to_num_(nan=np.inf)
+
+        own = self._X[:, position, None], self._misses[:, position, None]
+        widest = n_cells * max(n_first, n_last)
+        return map_blocks(errors, np.hstack([self._known, *own]), widest, _CPU)
+
+    def _inner(self, z):
+        """Outputs below the last layer, from pre-activations of the first."""
+        network = self._network
+        signal = network.activations[0].value(z)
+        for weight, bias, activation in zip(
+            network.weights[1:-1],
+            network.biases[1:-1],
+            network.activations[1:-1],
+            strict=True,
+        ):
+            signal = activation.value(torch.addmm(bias, signal, weight.T))
+        return signal
+
+    def _reached(self, table):
+        reached = table if self._front is None else self._front.transform(table)
+        return np.asarray(reached, dtype=np.float64)
