@@ -43,15 +43,18 @@ BATCHES = (64, 1024)
 def cost(n, d, layers):
     """Seconds of one epoch in batches of 256: what more of them add to a fit.
 
-    The least of three, as anything else that the machine does only adds.
+    The least of three, as anything else that the machine does only adds; of long fits,
+    one each.
     """
     X = table(n, d)
     few = contractive(layers, 1)
-    few.fit(X)
-    more = round(np.clip(1 / seconds(lambda: few.fit(X)), 2, 20))
+    few.fit(X[:10_000])
+    first = seconds(partial(few.fit, X))
+    more = round(np.clip(1 / first, 2, 20))
     many = contractive(layers, 1 + more)
+    trials = range(1 if first > 5 else 3)
     low, high = (
-        min(seconds(partial(model.fit, X)) for _ in "123") for model in (few, many)
+        min(seconds(partial(model.fit, X)) for _ in trials) for model in (few, many)
     )
     return (high - low) / more
 
@@ -100,11 +103,12 @@ def main():
     for name, (sizes, shape) in AXES.items():
         if options.quick and name != "depth":
             sizes = sizes[:-2]
-        costs = [cost(*shape(size)) for size in sizes]
+        costs = []
+        for size in sizes:
+            costs.append(cost(*shape(size)))
+            print(f"  {size:10,} {costs[-1]:9.4f} s an epoch", flush=True)
         results[name] = sizes, costs, exponent(sizes, costs)
-        print(f"{name}: exponent {results[name][2]:.2f}")
-        for size, value in zip(sizes, costs, strict=True):
-            print(f"  {size:9,} {value:9.4f} s an epoch", flush=True)
+        print(f"{name}: exponent {results[name][2]:.2f}", flush=True)
     rows = [
         {"axis": name, "sizes": sizes, "seconds": costs, "exponent": slope}
         for name, (sizes, costs, slope) in results.items()
