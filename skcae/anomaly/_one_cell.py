@@ -1,8 +1,8 @@
 """Errors of rows in which one cell is replaced, by what all replacements share.
 
 A cell moves the first layer's pre-activations along one column of its weights. The
-squared distance to the output takes only the last layer's Gram matrix. So the two widest
-products are done once for a row, and not again for each of its cells.
+squared distance to the output takes only the last layer's Gram matrix. So the two
+widest products are done once for a row, and not again for each of its cells.
 """
 
 import numpy as np
