@@ -237,12 +237,19 @@ def sum_blocks(function, X, elements_per_row, device):
         It does not depend on how many threads there are.
     """
 
+    # written in place, as in map_blocks
+    sums = None
+
     def work(part, rows):
         with threads.one(), torch.inference_mode():
-            return part.start, function(rows).cpu().numpy()
+            return part, function(rows).cpu().numpy()
 
-    sums = dict(_in_threads(work, blocks(X, elements_per_row, device), device))
-    return np.sum([sums[start] for start in sorted(sums)], axis=0)
+    for part, result in _in_threads(work, blocks(X, elements_per_row, device), device):
+        if sums is None:
+            n_blocks = max(1, -(-len(X) // (part.stop - part.start)))
+            sums = np.empty((n_blocks, *result.shape))
+        sums[part.start // (part.stop - part.start)] = result
+    return sums.sum(axis=0)
 
 
 def _in_threads(work, arguments, device):
