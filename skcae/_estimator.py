@@ -192,7 +192,8 @@ class ContractiveAutoencoder(
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows to call outliers. "auto" calls what exceeds Tukey's
         upper fence on the logarithms of the training errors; for 30 to 999 rows, on
-        those of a third of them, by a second network trained on the others.
+        those of a third of them, by a second network trained on the others. Of more
+        than 2^20 rows, so many set the threshold, one at random of each stretch.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches, noise and probes. Global random states are
         neither read nor changed.

@@ -13,7 +13,13 @@ from skcae._core.training import Watcher
 FORMAT = 1
 _DIGEST_BYTES = hashlib.sha256().digest_size
 # Parameters that do not change how the network is trained.
-_FREE = {"checkpoint_folder", "checkpoint_every", "contamination", "verbose"}
+_FREE = {
+    "checkpoint_folder",
+    "checkpoint_every",
+    "contamination",
+    "score_dtype",
+    "verbose",
+}
 
 
 class Saver(Watcher):

@@ -50,14 +50,14 @@ class SomeRows(_Rows):
     ----------
     table : ndarray or SparseRows
     n_rows : int
-        At most as many as the table has.
+        At most as many as the table has; may be 0.
     """
 
     def __init__(self, table, n_rows):
         super().__init__((n_rows, table.shape[1]), table.dtype)
         places = np.arange(n_rows) + np.random.RandomState(0).random_sample(n_rows)
         self._table = table
-        self._positions = (places * (len(table) / n_rows)).astype(np.int64)
+        self._positions = (places * (len(table) / max(1, n_rows))).astype(np.int64)
 
     def __getitem__(self, part):
         return self._table.take(self._positions[part], axis=0)

@@ -80,6 +80,10 @@ def test_threshold_of_very_many_rows(rng, contamination, monkeypatch):
     assert len(model.partial_fit(X)._recent_scores) == 5000
 
 
+def test_no_rows_may_be_some():
+    assert SomeRows(np.empty((0, 3)), 0)[:].shape == (0, 3)
+
+
 @pytest.mark.parametrize("n_rows", [1, 9, 10])
 def test_some_rows_are_one_of_each_stretch(n_rows):
     table = np.arange(10.0)[:, None] * np.ones(2)
