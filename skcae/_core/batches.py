@@ -236,7 +236,6 @@ def sum_blocks(function, X, elements_per_row, device):
     ndarray
         It does not depend on how many threads there are.
     """
-
     # written in place, as in map_blocks
     sums = None
 
