@@ -72,7 +72,7 @@ def healthy(rank, folder):
     even = {"batch_size": 20, "contamination": 0.1}
     for name, more in {
         "even": {},
-        "stopped early": {"early_stopping": True, "max_iter": 30},
+        "stopped early": {"early_stopping": True, "max_iter": 20},
         "noisy": {"noise_std": 0.1, "penalty_method": "hutchinson"},
         "exploding": {"learning_rate_init": 30.0, "weight_decay": 0.001},
         "small": {"contamination": "auto"},
@@ -175,7 +175,9 @@ def main():
     """Join the group and do the job."""
     job, folder = sys.argv[1], Path(sys.argv[2])
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", timeout=timedelta(seconds=15))
+    # long enough for ranks to meet on a busy machine; a hung one is waited for as long
+    timeout = timedelta(seconds=20 if job == "SIGSTOP" else 120)
+    dist.init_process_group("gloo", timeout=timeout)
     rank = dist.get_rank()
     if job == "healthy":
         healthy(rank, folder)

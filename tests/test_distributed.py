@@ -11,6 +11,9 @@ import pytest
 
 from skcae import ContractiveAutoencoder
 
+# on one worker, whose fixture they share
+pytestmark = pytest.mark.xdist_group("ranks")
+
 RANKS = Path(__file__).with_name("ranks.py")
 AGREED = [
     "even",
@@ -93,7 +96,9 @@ def test_ranks_must_have_the_same_columns(found):
         )
 
 
-@pytest.mark.parametrize("signal", ["SIGKILL", "SIGSTOP"])
+@pytest.mark.parametrize(
+    "signal", ["SIGKILL", pytest.param("SIGSTOP", marks=pytest.mark.slow)]
+)
 def test_a_dead_or_hung_rank_ends_the_others(tmp_path, signal):
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -107,7 +112,7 @@ def test_a_dead_or_hung_rank_ends_the_others(tmp_path, signal):
         for rank in range(2)
     ]
     try:
-        # the group's own timeout is 15 seconds
+        # the group's own timeout is 20 seconds for the hung one
         assert ranks[0].wait(timeout=120) == 0
     finally:
         for rank in ranks:
