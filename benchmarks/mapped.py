@@ -85,7 +85,7 @@ def main():
     median, low, high = rate(X, 2 if options.quick else 5)
     print(f"fit, memory map / array: {median:.2f} ({low:.2f}..{high:.2f})", flush=True)
     rows = [{"row": "rate", "value": median, "met": median <= RATE_BAR}]
-    # few steps, as many have forgotten how they began; and many groups, as of large tables
+    # few steps, as many have forgotten how they began; many groups, as of large tables
     n_few = n_rows // 4
     batches._GROUP_ELEMENTS = n_few * N_COLUMNS // 24
     for order, some in (
