@@ -100,12 +100,11 @@ class OneCell:
                 [n_first, n_last, 1, 1, 1], dim=1
             )
             moves = cells - own
-            z = z[:, None] + moves[..., None] * first
+            z = torch.addcmul(z[:, None], moves[..., None], first)
             signal = self._inner(z.flatten(0, 1)).view(*moves.shape, n_last)
             squares = squares + moves * (2 * miss + moves)
-            products = signal @ self._gram
-            products -= 2 * of_misses[:, None]
-            squares += (products * signal).sum(2)
+            products = (signal @ self._gram).sub_(of_misses[:, None], alpha=2)
+            squares += products.mul_(signal).sum(2)
             squares -= 2 * moves * (signal @ last)
             # by rounding, terms that cancel may add up to less than zero
             squares.clamp_(min=0).div_(self._X.shape[1])
