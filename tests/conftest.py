@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 # thousands, new ones each time. Cases are small as they are drawn.
 settings.register_profile(
     "ci",
-    max_examples=6,
+    max_examples=5,
     derandomize=True,
     database=None,
     deadline=None,

@@ -122,6 +122,7 @@ def test_a_dead_or_hung_rank_ends_the_others(tmp_path, signal):
     assert fitted == "False" and error
 
 
+@pytest.mark.slow
 def test_a_restarted_group_goes_on_from_its_checkpoint(tmp_path):
     run("restarted", tmp_path, restarts=1)
     for rank in range(2):

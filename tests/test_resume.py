@@ -249,10 +249,6 @@ def killed_fits(tmp_path, n_kills, max_iter):
     return n_killed
 
 
-def test_a_killed_process_resumes_to_the_bit(tmp_path):
-    killed_fits(tmp_path, n_kills=1, max_iter=30)
-
-
 @pytest.mark.slow
 def test_fifty_kills(tmp_path):
     assert killed_fits(tmp_path, n_kills=50, max_iter=100) >= 40
