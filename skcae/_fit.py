@@ -20,7 +20,7 @@ from skcae._core.objective import Objective
 from skcae._core.ranks import ALONE
 from skcae._core.training import Trainer, TrainingDivergedError
 from skcae._resume import Saver
-from skcae._table import observed_means, observed_totals, readable
+from skcae._table import means_of_totals, observed_means, observed_totals, readable
 
 _CPU = torch.device("cpu")
 # Rows that the initial biases are computed from.
@@ -316,8 +316,7 @@ def _column_means(X, ranks):
         )
     totals, counts = np.split(np.array(ranks.totals(*np.ravel(observed_totals(X)))), 2)
     (n_samples,) = ranks.totals(X.shape[0])
-    with np.errstate(invalid="ignore"):
-        return totals / counts, float(counts.sum() / (n_samples * len(counts)))
+    return means_of_totals(totals, counts, n_samples)
 
 
 def _architecture(parameters, n_features):

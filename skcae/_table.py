@@ -97,9 +97,13 @@ def observed_means(table):
         means = table.mean(axis=0, dtype=np.float64)
         if not np.isnan(means).any():
             return means, 1.0
-    totals, counts = observed_totals(table)
+    return means_of_totals(*observed_totals(table), table.shape[0])
+
+
+def means_of_totals(totals, counts, n_samples):
+    """What :func:`observed_means` returns, from what :func:`observed_totals` does."""
     with np.errstate(invalid="ignore"):
-        return totals / counts, float(counts.sum() / (table.shape[0] * len(counts)))
+        return totals / counts, float(counts.sum() / (n_samples * len(counts)))
 
 
 def observed_totals(table):
@@ -117,9 +121,8 @@ def observed_totals(table):
     for block in _dense_blocks(table):
         is_missing = np.isnan(block)
         block[is_missing] = 0
-        block[:1] += (
-            totals  # so that rows are added one by one, as numpy adds a table's
-        )
+        # so that rows are added one by one, as numpy adds a table's
+        block[:1] += totals
         totals = block.sum(axis=0)
         counts += len(block) - is_missing.sum(axis=0)
     return totals, counts

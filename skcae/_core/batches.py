@@ -208,12 +208,7 @@ def map_blocks(function, X, elements_per_row, device, dtype=np.float64):
     """
     # written in place: small results between large blocks would fragment the memory
     joined = None
-
-    def work(part, rows):
-        with threads.one(), torch.inference_mode():
-            return part, function(rows).cpu().numpy()
-
-    for part, result in _in_threads(work, blocks(X, elements_per_row, device), device):
+    for part, result in _results(function, X, elements_per_row, device):
         if joined is None:
             joined = np.empty((len(X), *result.shape[1:]), dtype)
         with np.errstate(over="ignore"):  # beyond the range of float32
@@ -238,17 +233,22 @@ def sum_blocks(function, X, elements_per_row, device):
     """
     # written in place, as in map_blocks
     sums = None
+    for part, result in _results(function, X, elements_per_row, device):
+        length = part.stop - part.start
+        if sums is None:
+            sums = np.empty((max(1, -(-len(X) // length)), *result.shape))
+        sums[part.start // length] = result
+    return sums.sum(axis=0)
+
+
+def _results(function, X, elements_per_row, device):
+    """Yield the slice and the result, as an array, of every block, in any order."""
 
     def work(part, rows):
         with threads.one(), torch.inference_mode():
             return part, function(rows).cpu().numpy()
 
-    for part, result in _in_threads(work, blocks(X, elements_per_row, device), device):
-        if sums is None:
-            n_blocks = max(1, -(-len(X) // (part.stop - part.start)))
-            sums = np.empty((n_blocks, *result.shape))
-        sums[part.start // (part.stop - part.start)] = result
-    return sums.sum(axis=0)
+    return _in_threads(work, blocks(X, elements_per_row, device), device)
 
 
 def _in_threads(work, arguments, device):
