@@ -64,6 +64,11 @@ def denoising_score(
     score : float
         Minus the mean over rows and columns of the squared error, of observed cells.
 
+    Raises
+    ------
+    ValueError
+        If all cells are missing, or the rows are not as the estimator takes them.
+
     See Also
     --------
     largest_lam_within_one_standard_error : What picks λ by it.
@@ -87,6 +92,8 @@ def denoising_score(
     check_count("n_repeats", n_repeats)
     check_not_negative("noise_std", noise_std)
     inputs = Inputs(estimator, X)
+    if not np.any(inputs.observed):
+        raise ValueError("X has missing cells only, so that there is none to compare.")
     rng = check_random_state(random_state)
     errors = []
     for _ in range(n_repeats):

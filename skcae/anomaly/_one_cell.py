@@ -14,6 +14,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from sklearn.utils import gen_batches
 
 from skcae._core.batches import map_blocks
 from skcae._pipeline import flat_pipeline, split_pipeline
@@ -22,6 +23,8 @@ from skcae._pipeline import flat_pipeline, split_pipeline
 _BY_CELL = {MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler}
 # Fewer columns gain nothing.
 _FEWEST_COLUMNS = 64
+# Columns of the Gram matrix that are multiplied at once.
+_GRAM_COLUMNS = 64
 _CPU = torch.device("cpu")
 
 
@@ -46,7 +49,7 @@ class OneCell:
         known = misses @ self._last.numpy(), np.square(misses).sum(1)[:, None]
         self._known = np.hstack([z, *known])
         self._X, self._misses = X, misses
-        self._gram = self._last.T @ self._last
+        self._parts_of_gram = list(_upper_parts(self._last.T @ self._last))
 
     @classmethod
     def of(cls, estimator, rows):
@@ -103,8 +106,10 @@ class OneCell:
             z = torch.addcmul(z[:, None], moves[..., None], first)
             signal = self._inner(z.flatten(0, 1)).view(*moves.shape, n_last)
             squares = squares + moves * (2 * miss + moves)
-            products = (signal @ self._gram).sub_(of_misses[:, None], alpha=2)
-            squares += products.mul_(signal).sum(2)
+            for part, gram in self._parts_of_gram:
+                products = signal[..., : part.stop] @ gram
+                products.sub_(of_misses[:, None, part], alpha=2)
+                squares += products.mul_(signal[..., part]).sum(2)
             squares -= 2 * moves * (signal @ last)
             # by rounding, terms that cancel may add up to less than zero
             squares.clamp_(min=0).div_(self._X.shape[1])
@@ -130,3 +135,15 @@ class OneCell:
     def _reached(self, table):
         reached = table if self._front is None else self._front.transform(table)
         return np.asarray(reached, dtype=np.float64)
+
+
+def _upper_parts(gram):
+    """Yield slices of the columns, and what stands above their lower ends.
+
+    A quadratic form takes but one of the two triangles, doubled: with parts of a
+    quarter of the columns, it is five eighths of the multiplications.
+    """
+    for part in gen_batches(len(gram), _GRAM_COLUMNS):
+        upper = gram[: part.stop, part].clone()
+        upper[: part.start] *= 2
+        yield part, upper

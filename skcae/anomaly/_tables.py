@@ -237,6 +237,14 @@ class _MaskedArray(_Array):
 class _Tensor(_Array):
     """A tensor of PyTorch."""
 
+    def _shape(self, argument):
+        if self.X.requires_grad:
+            raise ValueError(
+                f"{argument} cannot be read as a table of numbers: it is a tensor with "
+                f"a gradient; give {argument}.detach()."
+            )
+        return super()._shape(argument)
+
     def joined(self, position, others):
         return sys.modules["torch"].cat([self.column(position), others])
 
