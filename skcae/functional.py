@@ -41,7 +41,8 @@ def jacobian_penalty(
         From a batch of rows to a batch of outputs, both of any shape behind the first
         axis. An output may depend on its own row only.
     x : Tensor of shape (n, ...)
-        Rows, at least one, in a floating type, on any device.
+        Rows, at least one, in a floating type, on any device. Those that are infinite
+        or nan give nan, as elsewhere in torch.
     method : {"exact", "hutchinson"}, default="exact"
         "exact" computes the norm, "hutchinson" an unbiased estimate of its square from
         random signs [2]_, which costs one more backward pass for each probe.
