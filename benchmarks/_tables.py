@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
 from sklearn.preprocessing import (
     FunctionTransformer,
     SplineTransformer,
@@ -16,6 +16,7 @@ from sklearn.preprocessing import (
 )
 
 from skcae import ContractiveAutoencoder
+from skcae.metrics import denoising_score, largest_lam_within_one_standard_error
 
 N_UNITS = 256
 N_LABELS = (20, 50, 200)
@@ -31,6 +32,9 @@ CODES = {
     "DAE, swap": {"swap_fraction": 0.3},
     "CAE": {"lam": 1},
 }
+# The same, with the λ that restores noisy rows best: no labels either.
+CHOSEN_LAM = "CAE, lam chosen"
+_LAMS = (0, 0.03, 0.1, 0.3, 1, 3)
 # What fills missing cells, before random ReLU units; the others get column means. The
 # autoencoders have 256 units before a code of 64. Masking lets the loss of an epoch
 # vary, which must not end the training.
@@ -65,6 +69,7 @@ METHODS = (
     "Nystroem",
     "Nystroem, wide",
     *CODES,
+    CHOSEN_LAM,
     *COPIES,
     *FILLS,
 )
@@ -209,6 +214,14 @@ class Split:
         if method in CODES:
             without = {"lam": 0, "noise_std": 0}
             return self._autoencoder((), N_UNITS, without | CODES[method])
+        if method == CHOSEN_LAM:
+            return GridSearchCV(
+                self._autoencoder((), N_UNITS, {"noise_std": 0}),
+                {"lam": _LAMS},
+                scoring=denoising_score,
+                refit=largest_lam_within_one_standard_error,
+                cv=3,
+            )
         if method.startswith("Nystroem"):
             gamma = (0.3 if method == "Nystroem, wide" else 1) / self.X.shape[1]
             n = min(N_UNITS, len(self.X))

@@ -248,11 +248,20 @@ def _results(function, X, elements_per_row, device):
         with threads.one(), torch.inference_mode():
             return part, function(rows).cpu().numpy()
 
-    return _in_threads(work, blocks(X, elements_per_row, device), device)
+    return in_threads(work, blocks(X, elements_per_row, device), device)
 
 
-def _in_threads(work, arguments, device):
-    """Yield the results of the work, in any order, with few blocks at a time."""
+def in_threads(work, arguments, device):
+    """Yield the results of the work, in any order, with few pieces of it at a time.
+
+    Parameters
+    ----------
+    work : callable
+        On a CPU, every piece is the work of one thread.
+    arguments : iterator of tuple
+        Each for a piece; the calling thread makes them.
+    device : torch.device
+    """
     n_threads = threads.available() if device.type == "cpu" else 1
     first, *second = itertools.islice(arguments, 2)
     if n_threads == 1 or not second:

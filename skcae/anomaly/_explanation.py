@@ -1,6 +1,7 @@
 """Which columns make a row anomalous, and what would be normal there."""
 
 from functools import partial
+from itertools import starmap
 
 import numpy as np
 import pandas as pd
@@ -158,18 +159,18 @@ def explanation_of_scores(score, rows, normal, n_values, one_cell=lambda rows: N
         replaced_errors = _Scored(score, rows)
     shape = rows.n_rows, rows.n_columns
     contributions, directions = np.zeros(shape), np.empty(shape, dtype="U8")
-    observed, expected = [], []
-    for position in range(rows.n_columns):
-        column = normal.column(position)
-        values = normal.take(column, values_to_try(normal.compared(column), n_values))
-        falls, ways, joined, places = _explain_column(
-            replaced_errors, rows, position, values, errors, unit
-        )
+    observed, expected = {}, {}
+    columns = _columns(rows, normal, n_values)
+    find = partial(_best_values, replaced_errors, rows)
+    for position, joined, cells, least, places in replaced_errors.map(find, columns):
+        is_better = least + _ROUNDING * np.maximum(least, unit) < errors
+        places = np.where(is_better, places, np.arange(rows.n_rows))
+        falls = errors[is_better] - least[is_better]
         with np.errstate(over="ignore"):
-            contributions[:, position] = falls / unit
-        directions[:, position] = ways
-        observed.append(rows.shown(rows.column(position)))
-        expected.append(rows.shown(rows.take(joined, places)))
+            contributions[is_better, position] = falls / unit
+        directions[:, position] = _directions(cells, places)
+        observed[position] = rows.shown(rows.column(position))
+        expected[position] = rows.shown(rows.take(joined, places))
     return {
         "contribution": _table(contributions, rows),
         "direction": _table(directions, rows),
@@ -203,81 +204,58 @@ def _unit(errors):
     return unit
 
 
-def _explain_column(replaced_errors, rows, position, values, errors, unit):
-    """How much better each row is with the best value in a column, and which that is.
+def _columns(rows, normal, n_values):
+    """Yield each column: its position, its cells and those to try, and their codes."""
+    for position in range(rows.n_columns):
+        column = normal.column(position)
+        values = normal.take(column, values_to_try(normal.compared(column), n_values))
+        has_rows = rows.n_rows > 0
+        joined = rows.joined(position, values) if has_rows else rows.column(position)
+        yield position, joined, rows.compared(joined)
+
+
+def _best_values(replaced_errors, rows, position, joined, cells):
+    """Least error of each row over the values of a column, and where that value is.
 
     Parameters
     ----------
     replaced_errors : OneCell or _Scored
     rows : Table
         Rows to explain.
-    position : int
-        Of the column.
-    values : column
-        Cells to try in it, each of another value.
-    errors : ndarray of shape (n_samples,)
-        Of the rows as they are.
-    unit : float
-        Error of a normal row: much smaller differences are none.
+    position, joined, cells
+        As :func:`_columns` yields them.
 
     Returns
     -------
-    falls : ndarray of shape (n_samples,)
-        Of the error; 0 where no value is better.
-    directions : ndarray of str of shape (n_samples,)
-        From the best value to the observed one.
-    joined : column
-        The observed cells, and after them those to try.
-    places : ndarray of int of shape (n_samples,)
-        Of the best values in ``joined``.
-    """
-    n_rows = rows.n_rows
-    joined = rows.joined(position, values) if n_rows > 0 else rows.column(position)
-    cells = rows.compared(joined)
-    least, places = _best_values(replaced_errors, rows, position, joined, cells.codes)
-    is_better = least + _ROUNDING * np.maximum(least, unit) < errors
-    places = np.where(is_better, places, np.arange(n_rows))
-    falls = np.zeros(n_rows)
-    falls[is_better] = errors[is_better] - least[is_better]
-    kinds, codes = cells.kinds[places], cells.codes[places]
-    have_order = (cells.kinds[:n_rows] == kinds) & (kinds > 0)
-    directions = np.select(
-        [~is_better, ~have_order, cells.codes[:n_rows] > codes],
-        ["", "unusual", "too high"],
-        "too low",
-    )
-    return falls, directions, joined, places
-
-
-def _best_values(replaced_errors, rows, position, joined, codes):
-    """Least error of each row over the values of a column, and where that value is.
-
-    Parameters
-    ----------
-    replaced_errors, rows, position
-        As in :func:`_explain_column`.
-    joined : column
-        The observed cells of the column, and after them those to try.
-    codes : ndarray of int
-        Of the cells of ``joined``; equal ones share one.
-
-    Returns
-    -------
+    position, joined, cells
+        As given.
     least : ndarray of shape (n_samples,)
         inf where no other value is to be tried.
     places : ndarray of int of shape (n_samples,)
         Places of the values in ``joined``.
     """
-    n_rows = rows.n_rows
+    n_rows, codes = rows.n_rows, cells.codes
     tried = codes[n_rows:]
     errors = np.full((n_rows, len(tried) + 1), np.inf)
     # equal values change nothing
     row, value = np.nonzero(codes[:n_rows, None] != tried)
     if len(row) > 0:
-        cells = rows.take(joined, np.arange(n_rows, len(codes)))
-        errors[row, value] = replaced_errors.of_pairs(position, cells, row, value)
+        values = rows.take(joined, np.arange(n_rows, len(codes)))
+        errors[row, value] = replaced_errors.of_pairs(position, values, row, value)
     best = errors.argmin(axis=1)
-    return errors.min(axis=1), n_rows + best
+    return position, joined, cells, errors.min(axis=1), n_rows + best
+
+
+def _directions(cells, places):
+    """From the best value to the observed one; "" where that is itself the best."""
+    n_rows = len(places)
+    kinds, codes = cells.kinds[places], cells.codes[places]
+    have_order = (cells.kinds[:n_rows] == kinds) & (kinds > 0)
+    return np.select(
+        [places < n_rows, ~have_order, cells.codes[:n_rows] > codes],
+        ["", "unusual", "too high"],
+        "too low",
+    )
 
 
 class _Scored:
@@ -288,6 +266,8 @@ class _Scored:
     score, rows
         As in :func:`explanation_of_scores`.
     """
+
+    map = staticmethod(starmap)
 
     def __init__(self, score, rows):
         self._score, self._rows = score, rows
@@ -304,10 +284,12 @@ class _Scored:
 
 
 def _side_by_side(columns):
+    """The Series of each position as one table; None without any."""
     if not columns:
         return None
-    columns = [column.reset_index(drop=True) for column in columns]
-    return pd.concat(columns, axis=1, keys=range(len(columns)))
+    positions = range(len(columns))
+    columns = [columns[position].reset_index(drop=True) for position in positions]
+    return pd.concat(columns, axis=1, keys=positions)
 
 
 def _table(cells, rows):

@@ -16,7 +16,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-from skcae._core.batches import map_blocks
+from skcae._core import threads
+from skcae._core.batches import blocks, in_threads
 from skcae._pipeline import flat_pipeline, split_pipeline
 
 # Steps that turn each column into one column, cell by cell.
@@ -24,7 +25,7 @@ _BY_CELL = {MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler}
 # Fewer columns gain nothing.
 _FEWEST_COLUMNS = 64
 # Columns of the Gram matrix that are multiplied at once.
-_GRAM_COLUMNS = 64
+_GRAM_COLUMNS = 96
 _CPU = torch.device("cpu")
 
 
@@ -72,6 +73,16 @@ class OneCell:
             return None
         return cls(front, model._checkpoint.network_on_rows(_CPU), rows)
 
+    @staticmethod
+    def map(function, columns):
+        """Yield the results of a function of columns, in any order."""
+
+        def work(*column):
+            with threads.one(), torch.inference_mode():
+                return function(*column)
+
+        return in_threads(work, columns, _CPU)
+
     def of_pairs(self, position, cells, row, value):
         """Errors of some rows with some cells.
 
@@ -95,32 +106,42 @@ class OneCell:
         cells = self._rows.take(cells, np.arange(n_cells))
         table = self._rows.replaced(np.zeros(n_cells, dtype=int), position, cells)
         cells = torch.from_numpy(self._reached(table)[:, position].copy())
-        first, last = self._network.weights[0][:, position], self._last[position]
+        first = self._network.weights[0][:, position, None, None]
+        last = self._last[position]
         n_first, n_last = len(first), len(last)
 
         def errors(known):
-            z, of_misses, squares, own, miss = known.split(
-                [n_first, n_last, 1, 1, 1], dim=1
+            # units come first: narrow products take half of the time so
+            z, of_misses, squares, own, miss = known.T.split(
+                [n_first, n_last, 1, 1, 1], dim=0
             )
-            moves = cells - own
-            z = torch.addcmul(z[:, None], moves[..., None], first)
-            signal = self._inner(z.flatten(0, 1)).view(*moves.shape, n_last)
-            squares = squares + moves * (2 * miss + moves)
+            moves = cells - own[0][:, None]
+            signal = self._inner(torch.addcmul(z[..., None], first, moves).flatten(1))
+            signal = signal.view(n_last, *moves.shape)
+            squares = squares[0][:, None] + moves * (2 * miss[0][:, None] + moves)
             for part, gram in self._parts_of_gram:
-                products = signal[..., : part.stop] @ gram
-                products.sub_(of_misses[:, None, part], alpha=2)
-                squares += products.mul_(signal[..., part]).sum(2)
-            squares -= 2 * moves * (signal @ last)
+                products = torch.tensordot(gram, signal[: part.stop], 1)
+                products.sub_(of_misses[part, :, None], alpha=2)
+                squares += products.mul_(signal[part]).sum(0)
+            squares -= 2 * moves * torch.tensordot(last, signal, 1)
             # by rounding, terms that cancel may add up to less than zero
             squares.clamp_(min=0).div_(self._X.shape[1])
             return squares.nan_to_num_(nan=np.inf)
 
         own = self._X[:, position, None], self._misses[:, position, None]
-        widest = n_cells * max(n_first, n_last)
-        return map_blocks(errors, np.hstack([self._known, *own]), widest, _CPU)
+        # blocks of twice the usual length: threads share Python's lock, and wait for it
+        # between short operations
+        widest = max(1, n_cells * max(n_first, n_last) // 2)
+        known = np.hstack([self._known, *own])
+        return np.concatenate(
+            [errors(block).numpy() for _, block in blocks(known, widest, _CPU)]
+        )
 
     def _inner(self, z):
-        """Outputs below the last layer, from pre-activations of the first."""
+        """Outputs below the last layer, from pre-activations of the first.
+
+        Both have the shape (n_units, n_cells).
+        """
         network = self._network
         signal = network.activations[0].value(z)
         for weight, bias, activation in zip(
@@ -129,7 +150,7 @@ class OneCell:
             network.activations[1:-1],
             strict=True,
         ):
-            signal = activation.value(torch.addmm(bias, signal, weight.T))
+            signal = activation.value(torch.addmm(bias[:, None], weight, signal))
         return signal
 
     def _reached(self, table):
@@ -138,12 +159,12 @@ class OneCell:
 
 
 def _upper_parts(gram):
-    """Yield slices of the columns, and what stands above their lower ends.
+    """Yield slices of the columns, and what one triangle has in them, transposed.
 
-    A quadratic form takes but one of the two triangles, doubled: with parts of a
-    quarter of the columns, it is five eighths of the multiplications.
+    A quadratic form takes but one of the two triangles, doubled: in three
+    parts of the columns, it is two thirds of the multiplications.
     """
     for part in gen_batches(len(gram), _GRAM_COLUMNS):
-        upper = gram[: part.stop, part].clone()
-        upper[: part.start] *= 2
+        upper = gram[part, : part.stop].clone()
+        upper[:, : part.start] *= 2
         yield part, upper
