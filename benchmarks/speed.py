@@ -157,9 +157,10 @@ def against_autograd(n, sizes, epochs, bar):
 
 
 def score_against_predict(n, dtype, bar, score_dtype="float64"):
-    """Scores of many rows against the regressor's predictions for them."""
+    """Scores of many rows against the predictions for them, ReLU units both."""
     X = table(n, 30, dtype)
-    ours = contractive(SMALL[1:], 1, score_dtype=score_dtype).fit(X[:2000])
+    ours = contractive(SMALL[1:], 1, activation="relu", score_dtype=score_dtype)
+    ours.fit(X[:2000])
     rival = mlp_regressor(SMALL[1:], 1).fit(X[:2000], X[:2000])
     name = f"score_samples, {dtype.__name__} in {score_dtype} / MLPRegressor.predict"
     return Contest(name, bar, partial(ours.score_samples, X), partial(rival.predict, X))

@@ -116,8 +116,9 @@ class Checkpoint:
             Returns a tensor with one entry a row.
         X : table of shape (n_samples, n_columns)
         device : torch.device
-        copies : int
-            Arrays as wide as the network that the function holds at once for one row.
+        copies : float
+            Arrays of float64, as wide as the network, that the function holds at once
+            for one row.
         dtype : dtype
             Of the result.
 
@@ -126,7 +127,7 @@ class Checkpoint:
         ndarray of shape (n_samples, ...)
         """
         network = self.network_on_rows(device)
-        elements_per_row = copies * max(network.sizes)
+        elements_per_row = math.ceil(copies * max(network.sizes))
         function = partial(function, network)
         return map_blocks(function, X, elements_per_row, device, dtype)
 
@@ -176,7 +177,7 @@ class Checkpoint:
         def row_losses(_, rows):
             return centred._row_losses(network, rows.sub_(shift).to(dtype))
 
-        return -self.map(row_losses, X, device)
+        return -self.map(row_losses, X, device, copies=0.5)
 
     def _row_losses(self, network, rows):
         losses = self.cell_losses(network, rows)
