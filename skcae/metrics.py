@@ -159,7 +159,8 @@ def contraction_score(estimator: Model, X: Table, y: Any = None) -> float:
     Returns
     -------
     score : float
-        Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`.
+        Minus the mean over rows of :math:`\|\partial f / \partial x\|_F^2`; nan where
+        a code is beyond the range of numbers.
 
     See Also
     --------
