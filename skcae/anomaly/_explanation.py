@@ -267,6 +267,7 @@ class _Scored:
         As in :func:`explanation_of_scores`.
     """
 
+    # one column after the other: not every score may be called by several threads
     map = staticmethod(starmap)
 
     def __init__(self, score, rows):
