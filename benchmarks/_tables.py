@@ -211,12 +211,12 @@ class Split:
         }
 
     def _features(self, method):
+        without = {"lam": 0, "noise_std": 0}
         if method in CODES:
-            without = {"lam": 0, "noise_std": 0}
             return self._autoencoder((), N_UNITS, without | CODES[method])
         if method == CHOSEN_LAM:
             return GridSearchCV(
-                self._autoencoder((), N_UNITS, {"noise_std": 0}),
+                self._autoencoder((), N_UNITS, without),
                 {"lam": _LAMS},
                 scoring=denoising_score,
                 refit=largest_lam_within_one_standard_error,

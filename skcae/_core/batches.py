@@ -245,8 +245,7 @@ def _results(function, X, elements_per_row, device):
     """Yield the slice and the result, as an array, of every block, in any order."""
 
     def work(part, rows):
-        with threads.one(), torch.inference_mode():
-            return part, function(rows).cpu().numpy()
+        return part, function(rows).cpu().numpy()
 
     return in_threads(work, blocks(X, elements_per_row, device), device)
 
@@ -257,16 +256,21 @@ def in_threads(work, arguments, device):
     Parameters
     ----------
     work : callable
-        On a CPU, every piece is the work of one thread.
+        Without gradients. On a CPU, every piece is the work of one thread.
     arguments : iterator of tuple
         Each for a piece; the calling thread makes them.
     device : torch.device
     """
+
+    def piece(*each):
+        with threads.one(), torch.inference_mode():
+            return work(*each)
+
     n_threads = threads.available() if device.type == "cpu" else 1
     first, *second = itertools.islice(arguments, 2)
     if n_threads == 1 or not second:
         for each in itertools.chain([first], second, arguments):
-            yield work(*each)
+            yield piece(*each)
         return
     with ThreadPoolExecutor(n_threads) as pool:
         running = set()
@@ -274,5 +278,5 @@ def in_threads(work, arguments, device):
             if len(running) > n_threads:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
-            running.add(pool.submit(work, *each))
+            running.add(pool.submit(piece, *each))
         yield from (future.result() for future in running)

@@ -116,9 +116,8 @@ class Checkpoint:
             Returns a tensor with one entry a row.
         X : table of shape (n_samples, n_columns)
         device : torch.device
-        copies : float
-            Arrays of float64, as wide as the network, that the function holds at once
-            for one row.
+        copies : int
+            Arrays as wide as the network that the function holds at once for one row.
         dtype : dtype
             Of the result.
 
@@ -127,7 +126,7 @@ class Checkpoint:
         ndarray of shape (n_samples, ...)
         """
         network = self.network_on_rows(device)
-        elements_per_row = math.ceil(copies * max(network.sizes))
+        elements_per_row = copies * max(network.sizes)
         function = partial(function, network)
         return map_blocks(function, X, elements_per_row, device, dtype)
 
@@ -174,10 +173,11 @@ class Checkpoint:
         centred = replace(self, shift=0 * self.shift, means=self.means - self.shift)
         network = self.network().to(device, dtype)
 
-        def row_losses(_, rows):
+        def row_losses(rows):
             return centred._row_losses(network, rows.sub_(shift).to(dtype))
 
-        return -self.map(row_losses, X, device, copies=0.5)
+        # an element takes half of the memory of one in float64
+        return -map_blocks(row_losses, X, math.ceil(max(self.sizes) / 2), device)
 
     def _row_losses(self, network, rows):
         losses = self.cell_losses(network, rows)

@@ -16,7 +16,6 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import gen_batches
 
-from skcae._core import threads
 from skcae._core.batches import blocks, in_threads
 from skcae._pipeline import flat_pipeline, split_pipeline
 
@@ -76,12 +75,7 @@ class OneCell:
     @staticmethod
     def map(function, columns):
         """Yield the results of a function of columns, in any order."""
-
-        def work(*column):
-            with threads.one(), torch.inference_mode():
-                return function(*column)
-
-        return in_threads(work, columns, _CPU)
+        return in_threads(function, columns, _CPU)
 
     def of_pairs(self, position, cells, row, value):
         """Errors of some rows with some cells.
