@@ -194,14 +194,12 @@ def tangents(digits):
 
 
 def _chosen_with_few(digits, model, method, n_labels):
-    """The rate, then the steps, that err least on the images that validate: draw 0."""
+    """Rate and steps that err least on the images that validate: draw 0."""
 
-    def error(rate, steps):
-        return _with_few(digits, model, method, n_labels, 0, rate, steps)["validation"]
+    def error(candidate):
+        return _with_few(digits, model, method, n_labels, 0, *candidate)["validation"]
 
-    _, some_steps, _ = _STEPS
-    rate = min(digits.some(_RATES), key=lambda rate: error(rate, some_steps))
-    return rate, min(digits.some(_STEPS), key=lambda steps: error(rate, steps))
+    return min(product(digits.some(_RATES), digits.some(_STEPS)), key=error)
 
 
 def _with_few(digits, model, method, n_labels, draw, rate, steps):

@@ -83,7 +83,8 @@ def fine_tune(
     X, y = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
     if tangents is not None:
         tangents = torch.from_numpy(tangents).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), rate)
+    # fused: the step would else take as long as the gradient
+    optimizer = torch.optim.Adam(net.parameters(), rate, fused=True)
     n_steps = epochs * -(-len(X) // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(epochs):
